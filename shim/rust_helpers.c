@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Inline functions that the module needs and Rust can't call; included by
+ * rust/helpers/helpers.c.
+ */
+
+#include <linux/llist.h>
+#include <linux/nospec.h>
+#include <linux/io_uring_types.h>
+#include <linux/percpu-refcount.h>
+#include <linux/skbuff.h>
+
+__rust_helper size_t rust_helper_array_index_nospec(size_t index, size_t size)
+{
+	return array_index_nospec(index, size);
+}
+
+__rust_helper bool rust_helper_llist_add(struct llist_node *new,
+					 struct llist_head *head)
+{
+	return llist_add(new, head);
+}
+
+__rust_helper struct llist_node *rust_helper_llist_del_all(struct llist_head *head)
+{
+	return llist_del_all(head);
+}
+
+__rust_helper unsigned int rust_helper_io_notif_ctx_flags(struct io_ring_ctx *ctx)
+{
+	return ctx->flags;
+}
+
+__rust_helper struct io_notif_ring *rust_helper_io_notif_ctx_ring(struct io_ring_ctx *ctx)
+{
+	return ctx->notif;
+}
+
+__rust_helper void rust_helper_io_notif_ctx_set_ring(struct io_ring_ctx *ctx,
+						     struct io_notif_ring *ring)
+{
+	ctx->notif = ring;
+}
+
+__rust_helper void rust_helper_io_notif_ctx_get(struct io_ring_ctx *ctx)
+{
+	percpu_ref_get(&ctx->refs);
+}
+
+__rust_helper void rust_helper_io_notif_ctx_put(struct io_ring_ctx *ctx)
+{
+	percpu_ref_put(&ctx->refs);
+}
+
+/* Have io_submit_flush_completions() call io_notif_ops::post. */
+__rust_helper void rust_helper_io_notif_ctx_flush(struct io_ring_ctx *ctx)
+{
+	ctx->submit_state.cq_flush = true;
+}
+
+__rust_helper struct io_kiocb *rust_helper_io_notif_node_kiocb(struct llist_node *node)
+{
+	return container_of(node, struct io_kiocb, io_task_work.node);
+}
+
+__rust_helper struct ubuf_info *rust_helper_skb_zcopy(struct sk_buff *skb)
+{
+	return skb_zcopy(skb);
+}
+
+__rust_helper void rust_helper_skb_zcopy_init(struct sk_buff *skb,
+					      struct ubuf_info *uarg)
+{
+	skb_zcopy_init(skb, uarg);
+}

@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Notification slots, the part that is built into io_uring: finds the module
+ * that implements them, and calls it. It has no policy and no state of its own
+ * but which module that is.
+ *
+ * A ring with ctx->notif holds a reference to the module from the moment that
+ * it registers slots until the last of its notifiers has completed. Without
+ * ctx->notif nothing here calls into the module.
+ */
+#include <linux/errno.h>
+#include <linux/io_uring.h>
+#include <linux/kmod.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/nospec.h>
+#include <linux/sched/task.h>
+#include <linux/static_call.h>
+
+#include <uapi/linux/io_uring.h>
+
+#include "../../io_uring.h"
+#include "../../rsrc.h"
+#include "../../tw.h"
+#include "slot.h"
+
+/* protects io_notif_ops */
+static DEFINE_MUTEX(io_notif_mutex);
+static const struct io_notif_ops *io_notif_ops;
+
+DEFINE_STATIC_CALL_NULL(io_notif_attach, *((struct io_notif_ops *)NULL)->attach);
+DEFINE_STATIC_CALL_NULL(io_notif_pin, *((struct io_notif_ops *)NULL)->pin);
+DEFINE_STATIC_CALL_NULL(io_notif_detach, *((struct io_notif_ops *)NULL)->detach);
+DEFINE_STATIC_CALL_NULL(io_notif_post, *((struct io_notif_ops *)NULL)->post);
+
+/**
+ * io_notif_ops_register() - the module is ready to serve rings
+ * @ops: what io_uring is to call; has to stay until it is unregistered
+ *
+ * Context: task, may sleep.
+ * Return: 0, or -EBUSY when there is another one.
+ */
+int io_notif_ops_register(const struct io_notif_ops *ops)
+{
+	guard(mutex)(&io_notif_mutex);
+
+	if (io_notif_ops)
+		return -EBUSY;
+	static_call_update(io_notif_attach, ops->attach);
+	static_call_update(io_notif_pin, ops->pin);
+	static_call_update(io_notif_detach, ops->detach);
+	static_call_update(io_notif_post, ops->post);
+	io_notif_ops = ops;
+	return 0;
+}
+EXPORT_SYMBOL_GPL(io_notif_ops_register);
+
+/**
+ * io_notif_ops_unregister() - the module goes
+ * @ops: what was registered; nobody calls it any more on return
+ *
+ * Nobody holds a reference to the module, so no ring has slots and no notifier
+ * is in flight. What may be left is a task that was preempted in the last
+ * instructions of a callback: wait for that one to have gone on.
+ *
+ * Context: task, sleeps.
+ */
+void io_notif_ops_unregister(const struct io_notif_ops *ops)
+{
+	scoped_guard(mutex, &io_notif_mutex) {
+		io_notif_ops = NULL;
+		static_call_update(io_notif_attach, NULL);
+		static_call_update(io_notif_pin, NULL);
+		static_call_update(io_notif_detach, NULL);
+		static_call_update(io_notif_post, NULL);
+	}
+	synchronize_rcu_tasks();
+}
+EXPORT_SYMBOL_GPL(io_notif_ops_unregister);
+
+static const struct io_notif_ops *io_notif_ops_get(void)
+{
+	const struct io_notif_ops *ops = NULL;
+
+	scoped_guard(mutex, &io_notif_mutex) {
+		if (io_notif_ops && try_module_get(io_notif_ops->owner))
+			ops = io_notif_ops;
+	}
+	return ops;
+}
+
+/* As long as there is ctx->notif the module can't go, and no other can come. */
+static const struct io_notif_ops *io_notif_ring_ops(struct io_ring_ctx *ctx)
+{
+	lockdep_assert_held(&ctx->uring_lock);
+	return READ_ONCE(io_notif_ops);
+}
+
+/* Give the ring's state and its reference to the module back. */
+void io_notif_ring_release(struct io_ring_ctx *ctx)
+{
+	const struct io_notif_ops *ops = io_notif_ring_ops(ctx);
+
+	ops->release(ctx);
+	ctx->notif = NULL;
+	module_put(ops->owner);
+}
+
+int io_notif_register(struct io_ring_ctx *ctx, void __user *arg,
+		      unsigned int size)
+{
+	const struct io_notif_ops *ops;
+	int ret;
+
+	if (ctx->notif)
+		return io_notif_ring_ops(ctx)->register_slots(ctx, arg, size);
+
+	ops = io_notif_ops_get();
+	if (!ops) {
+		request_module("io_uring_notif");
+		ops = io_notif_ops_get();
+	}
+	if (!ops)
+		return -EOPNOTSUPP;
+
+	ret = ops->register_slots(ctx, arg, size);
+	if (!ctx->notif)
+		module_put(ops->owner);
+	return ret;
+}
+
+int io_notif_unregister(struct io_ring_ctx *ctx)
+{
+	int ret;
+
+	if (!ctx->notif)
+		return -ENXIO;
+	ret = io_notif_ring_ops(ctx)->unregister_slots(ctx);
+	if (ret > 0)
+		io_notif_ring_release(ctx);
+	return min(ret, 0);
+}
+
+/* The ring is closed: nobody can flush its slots any more. */
+void io_notif_ring_exit(struct io_ring_ctx *ctx)
+{
+	if (ctx->notif && io_notif_ring_ops(ctx)->exit(ctx))
+		io_notif_ring_release(ctx);
+}
+
+/* What task_work does for a context that completions are flushed from. */
+static unsigned int io_notif_flags(unsigned int issue_flags)
+{
+	return issue_flags & IO_URING_F_UNLOCKED ? IO_NOTIF_REMOTE : 0;
+}
+
+int io_notif_update(struct io_kiocb *req, u32 off, u32 len, u64 tag,
+		    unsigned int issue_flags)
+{
+	struct io_ring_ctx *ctx = req->ctx;
+	int ret = -EINVAL;
+
+	io_ring_submit_lock(ctx, issue_flags);
+	if (ctx->notif)
+		ret = io_notif_ring_ops(ctx)->update(ctx, off, len, tag,
+						     io_notif_flags(issue_flags));
+	io_ring_submit_unlock(ctx, issue_flags);
+	return ret;
+}
+
+struct io_notif_head *io_notif_attach(struct io_ring_ctx *ctx,
+				      unsigned int idx, size_t len,
+				      unsigned int flags)
+{
+	if (!ctx->notif)
+		return ERR_PTR(-EINVAL);
+	return static_call(io_notif_attach)(ctx, idx, len, flags);
+}
+
+/* Needs ->uring_lock. Leaves @req its reference, or takes it over. */
+int io_notif_pin(struct io_kiocb *req, struct io_notif_head *notif)
+{
+	int ret = static_call(io_notif_pin)(req->ctx, notif, req->buf_node);
+
+	if (ret > 0)
+		req->flags &= ~REQ_F_BUF_NODE;
+	return min(ret, 0);
+}
+
+void io_notif_detach(struct io_ring_ctx *ctx, struct io_notif_head *notif,
+		     unsigned int flags)
+{
+	static_call(io_notif_detach)(ctx, notif, flags);
+}
+
+void io_notif_flush_slot(struct io_ring_ctx *ctx, struct io_notif_head *notif)
+{
+	io_notif_ring_ops(ctx)->flush(ctx, notif);
+}
+
+bool __io_notif_post(struct io_ring_ctx *ctx)
+{
+	return static_call(io_notif_post)(ctx);
+}
+
+static void io_notif_tw(struct io_tw_req tw_req, io_tw_token_t tw)
+{
+	struct io_kiocb *kiocb = tw_req.req;
+
+	io_notif_ring_ops(kiocb->ctx)->ready(kiocb);
+}
+
+/**
+ * io_notif_kiocb_init() - prepare a notifier's private io_kiocb
+ * @kiocb:	zeroed; it is never a request
+ * @ctx:	the ring that its task_work is to run for
+ */
+void io_notif_kiocb_init(struct io_kiocb *kiocb, struct io_ring_ctx *ctx)
+{
+	kiocb->opcode = IORING_OP_NOP;
+	kiocb->ctx = ctx;
+	kiocb->io_task_work.func = io_notif_tw;
+}
+EXPORT_SYMBOL_GPL(io_notif_kiocb_init);
+
+/* The notifiers in @lane->done keep the ring, but the last of them may go. */
+static void io_notif_lane_run(struct io_notif_lane *lane)
+{
+	struct io_ring_ctx *ctx = lane->ctx;
+
+	mutex_lock(&ctx->uring_lock);
+	percpu_ref_get(&ctx->refs);
+	if (ctx->flags & IORING_SETUP_TASKRUN_FLAG)
+		atomic_andnot(IORING_SQ_TASKRUN, &ctx->rings->sq_flags);
+	io_notif_ring_ops(ctx)->drain(lane);
+	io_submit_flush_completions(ctx);
+	mutex_unlock(&ctx->uring_lock);
+	percpu_ref_put(&ctx->refs);
+}
+
+static void io_notif_lane_tw(struct callback_head *work)
+{
+	io_notif_lane_run(container_of(work, struct io_notif_lane, work));
+}
+
+static void io_notif_lane_fallback(struct work_struct *work)
+{
+	io_notif_lane_run(container_of(work, struct io_notif_lane, fallback));
+}
+
+/**
+ * io_notif_lane_init() - make a lane to the current task
+ * @lane:	what to initialise; must not move before io_notif_lane_exit()
+ * @ctx:	the ring, made without IORING_SETUP_DEFER_TASKRUN
+ */
+void io_notif_lane_init(struct io_notif_lane *lane, struct io_ring_ctx *ctx)
+{
+	init_task_work(&lane->work, io_notif_lane_tw);
+	INIT_WORK(&lane->fallback, io_notif_lane_fallback);
+	init_llist_head(&lane->done);
+	lane->task = get_task_struct(current);
+	lane->ctx = ctx;
+}
+EXPORT_SYMBOL_GPL(io_notif_lane_init);
+
+/**
+ * io_notif_lane_exit() - let go of a lane's task
+ * @lane:	has no notifier in flight
+ */
+void io_notif_lane_exit(struct io_notif_lane *lane)
+{
+	put_task_struct(lane->task);
+}
+EXPORT_SYMBOL_GPL(io_notif_lane_exit);
+
+/**
+ * io_notif_queue() - have a released notifier completed by its ring
+ * @kiocb:	the notifier's
+ * @lane:	the notifier's, NULL on rings with IORING_SETUP_DEFER_TASKRUN
+ *
+ * The caller gives up the notifier: it may be gone on return, and with it the
+ * lane and the ring.
+ *
+ * Context: any that frees an skb, softirq included.
+ */
+void io_notif_queue(struct io_kiocb *kiocb, struct io_notif_lane *lane)
+{
+	struct io_ring_ctx *ctx = kiocb->ctx;
+
+	if (!lane) {
+		io_req_task_work_add_remote(kiocb, IOU_F_TWQ_LAZY_WAKE);
+		return;
+	}
+	if (!llist_add(&kiocb->io_task_work.node, &lane->done))
+		return;
+	if (ctx->flags & IORING_SETUP_TASKRUN_FLAG)
+		atomic_or(IORING_SQ_TASKRUN, &ctx->rings->sq_flags);
+	if (unlikely(task_work_add(lane->task, &lane->work, ctx->notify_method)))
+		queue_work(system_dfl_wq, &lane->fallback);
+}
+EXPORT_SYMBOL_GPL(io_notif_queue);
+
+/**
+ * io_notif_account() - count pages against the ring owner's RLIMIT_MEMLOCK
+ * @ctx:	the ring
+ * @nr_pages:	how many
+ *
+ * Return: 0, or -ENOMEM.
+ */
+int io_notif_account(struct io_ring_ctx *ctx, unsigned int nr_pages)
+{
+	return ctx->user ? __io_account_mem(ctx->user, nr_pages) : 0;
+}
+EXPORT_SYMBOL_GPL(io_notif_account);
+
+/**
+ * io_notif_unaccount() - take back io_notif_account()
+ * @ctx:	the ring
+ * @nr_pages:	how many
+ */
+void io_notif_unaccount(struct io_ring_ctx *ctx, unsigned int nr_pages)
+{
+	if (ctx->user)
+		__io_unaccount_mem(ctx->user, nr_pages);
+}
+EXPORT_SYMBOL_GPL(io_notif_unaccount);
+
+/**
+ * io_notif_put_node() - drop a reference to a registered buffer
+ * @ctx:	the ring, with its ->uring_lock held
+ * @node:	the buffer; gone if that was the last reference
+ */
+void io_notif_put_node(struct io_ring_ctx *ctx, struct io_rsrc_node *node)
+{
+	io_put_rsrc_node(ctx, node);
+}
+EXPORT_SYMBOL_GPL(io_notif_put_node);

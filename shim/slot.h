@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Notification slots: what io_uring sees of them.
+ *
+ * io_uring calls the functions of the first part. The module that implements
+ * slots (../rust) provides struct io_notif_ops and calls those of the last.
+ */
+#ifndef IOU_NOTIF_SLOT_H
+#define IOU_NOTIF_SLOT_H
+
+#include <linux/err.h>
+#include <linux/io_uring_types.h>
+#include <linux/skbuff.h>
+#include <linux/task_work.h>
+#include <linux/workqueue.h>
+
+struct io_notif_ring;
+struct io_rsrc_node;
+struct module;
+
+/**
+ * struct io_notif_head - the part of a notifier that C reads
+ * @ubuf:	what a request passes to the socket in msghdr.msg_ubuf
+ * @copy_below:	sends of fewer bytes are copied, constant while attached
+ * @copied:	bytes of a request were copied; set in any context, never reset
+ *		while attached
+ */
+struct io_notif_head {
+	struct ubuf_info	ubuf;
+	u32			copy_below;
+	bool			copied;
+};
+
+/**
+ * struct io_notif_lane - the way of notifiers to a task of a plain ring
+ * @work:	task_work that drains @done
+ * @fallback:	drains @done in its place once @task has exited
+ * @done:	released notifiers, by their io_kiocb's io_task_work.node
+ * @task:	attaches requests to the notifiers; holds a reference
+ * @ctx:	the ring
+ *
+ * Whoever finds @done empty queues @work, and only @work (or @fallback) empties
+ * it. So as long as one of them is queued there is a notifier in flight, which
+ * keeps the ring and the lane.
+ */
+struct io_notif_lane {
+	struct callback_head	work;
+	struct work_struct	fallback;
+	struct llist_head	done;
+	struct task_struct	*task;
+	struct io_ring_ctx	*ctx;
+};
+
+/* flags of io_notif_ops::attach */
+enum {
+	/* the request asked for IORING_SEND_ZC_REPORT_USAGE */
+	IO_NOTIF_REPORT		= 1,
+	/* plain buffers: count their pages against RLIMIT_MEMLOCK */
+	IO_NOTIF_ACCOUNT	= 2,
+};
+
+/* flags of io_notif_ops::detach and io_notif_ops::update */
+enum {
+	/* flush the slot if it still holds the request's notifier */
+	IO_NOTIF_FLUSH		= 1,
+	/* completions of this context aren't flushed: leave it to task_work */
+	IO_NOTIF_REMOTE		= 2,
+};
+
+/**
+ * struct io_notif_ops - what the module does for io_uring
+ * @owner:	the module
+ * @register_slots: IORING_REGISTER_NOTIFIERS; makes ctx->notif when there is none
+ * @unregister_slots: IORING_UNREGISTER_NOTIFIERS. 1: done, release the ring
+ * @exit:	the ring is closed: unregister what is there. True: release it
+ * @update:	flush slots off to off + len, set their tags unless tag is 0
+ * @attach:	attach a request of @len bytes to the slot's notifier
+ * @pin:	keep the registered buffer @node until the notifier has
+ *		completed. 1: took over the caller's reference to it, 0: has one
+ * @detach:	a request is over, whatever its result was
+ * @flush:	flush the slot if it still holds the notifier
+ * @ready:	task_work of a notifier, on rings with DEFER_TASKRUN
+ * @drain:	task_work of a lane, on other rings
+ * @post:	post the notifications that are ready. Under the ring's CQ lock.
+ *		True: release the ring
+ * @release:	no slots and nothing in flight: free ctx->notif
+ *
+ * All are called with ->uring_lock held, in task context.
+ */
+struct io_notif_ops {
+	struct module *owner;
+
+	int (*register_slots)(struct io_ring_ctx *ctx, void __user *arg,
+			      unsigned int size);
+	int (*unregister_slots)(struct io_ring_ctx *ctx);
+	bool (*exit)(struct io_ring_ctx *ctx);
+	int (*update)(struct io_ring_ctx *ctx, u32 off, u32 len, u64 tag,
+		      unsigned int flags);
+	struct io_notif_head *(*attach)(struct io_ring_ctx *ctx,
+					unsigned int idx, size_t len,
+					unsigned int flags);
+	int (*pin)(struct io_ring_ctx *ctx, struct io_notif_head *notif,
+		   struct io_rsrc_node *node);
+	void (*detach)(struct io_ring_ctx *ctx, struct io_notif_head *notif,
+		       unsigned int flags);
+	void (*flush)(struct io_ring_ctx *ctx, struct io_notif_head *notif);
+	void (*ready)(struct io_kiocb *kiocb);
+	void (*drain)(struct io_notif_lane *lane);
+	bool (*post)(struct io_ring_ctx *ctx);
+	void (*release)(struct io_ring_ctx *ctx);
+};
+
+#if IS_ENABLED(CONFIG_IO_URING_NOTIF)
+
+int io_notif_register(struct io_ring_ctx *ctx, void __user *arg,
+		      unsigned int size);
+int io_notif_unregister(struct io_ring_ctx *ctx);
+void io_notif_ring_exit(struct io_ring_ctx *ctx);
+int io_notif_update(struct io_kiocb *req, u32 off, u32 len, u64 tag,
+		    unsigned int issue_flags);
+struct io_notif_head *io_notif_attach(struct io_ring_ctx *ctx,
+				      unsigned int idx, size_t len,
+				      unsigned int flags);
+int io_notif_pin(struct io_kiocb *req, struct io_notif_head *notif);
+void io_notif_detach(struct io_ring_ctx *ctx, struct io_notif_head *notif,
+		     unsigned int flags);
+void io_notif_flush_slot(struct io_ring_ctx *ctx, struct io_notif_head *notif);
+bool __io_notif_post(struct io_ring_ctx *ctx);
+void io_notif_ring_release(struct io_ring_ctx *ctx);
+
+/* Bytes of a request that is attached to @notif were copied. */
+static inline void io_notif_copied(struct io_notif_head *notif)
+{
+	WRITE_ONCE(notif->copied, true);
+}
+
+/* Under the CQ lock, after the requests' CQEs. True: release the ring. */
+static inline bool io_notif_post(struct io_ring_ctx *ctx)
+{
+	return unlikely(ctx->notif) && __io_notif_post(ctx);
+}
+
+#else /* CONFIG_IO_URING_NOTIF */
+
+static inline int io_notif_register(struct io_ring_ctx *ctx, void __user *arg,
+				    unsigned int size)
+{
+	return -EOPNOTSUPP;
+}
+
+static inline int io_notif_unregister(struct io_ring_ctx *ctx)
+{
+	return -ENXIO;
+}
+
+static inline void io_notif_ring_exit(struct io_ring_ctx *ctx)
+{
+}
+
+static inline int io_notif_update(struct io_kiocb *req, u32 off, u32 len,
+				  u64 tag, unsigned int issue_flags)
+{
+	return -EINVAL;
+}
+
+static inline struct io_notif_head *io_notif_attach(struct io_ring_ctx *ctx,
+						    unsigned int idx,
+						    size_t len,
+						    unsigned int flags)
+{
+	return ERR_PTR(-EINVAL);
+}
+
+static inline int io_notif_pin(struct io_kiocb *req,
+			       struct io_notif_head *notif)
+{
+	return -EINVAL;
+}
+
+static inline void io_notif_detach(struct io_ring_ctx *ctx,
+				   struct io_notif_head *notif,
+				   unsigned int flags)
+{
+}
+
+static inline void io_notif_flush_slot(struct io_ring_ctx *ctx,
+				       struct io_notif_head *notif)
+{
+}
+
+static inline void io_notif_copied(struct io_notif_head *notif)
+{
+}
+
+static inline bool io_notif_post(struct io_ring_ctx *ctx)
+{
+	return false;
+}
+
+static inline void io_notif_ring_release(struct io_ring_ctx *ctx)
+{
+}
+
+#endif /* CONFIG_IO_URING_NOTIF */
+
+/* For the module. */
+int io_notif_ops_register(const struct io_notif_ops *ops);
+void io_notif_ops_unregister(const struct io_notif_ops *ops);
+void io_notif_kiocb_init(struct io_kiocb *kiocb, struct io_ring_ctx *ctx);
+void io_notif_lane_init(struct io_notif_lane *lane, struct io_ring_ctx *ctx);
+void io_notif_lane_exit(struct io_notif_lane *lane);
+void io_notif_queue(struct io_kiocb *kiocb, struct io_notif_lane *lane);
+void io_notif_fill_cqe(struct io_ring_ctx *ctx, u64 user_data, s32 res,
+		       u32 cflags);
+int io_notif_account(struct io_ring_ctx *ctx, unsigned int nr_pages);
+void io_notif_unaccount(struct io_ring_ctx *ctx, unsigned int nr_pages);
+void io_notif_put_node(struct io_ring_ctx *ctx, struct io_rsrc_node *node);
+
+#endif
