@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The states of a notifier, as types.
+//!
+//! ```text
+//!            share            flush
+//!   Idle ------------> Active ----------+
+//!    ^                   | attach       |
+//!    |                   v              v
+//!    |                Attached ----> Released ----> its CQE is posted
+//!    |                      detach      |  (the last reference is dropped, by a request, a flush
+//!    |                                  |   or the network stack)
+//!    +----------------------------------+
+//! ```
+//!
+//! A slot holds at most one [`Active`] notifier, a request in flight one [`Attached`]. There's no
+//! value for a notifier that has been flushed and waits for its requests or for the network: nobody
+//! can do anything with it.
+
+use crate::sys::{
+    Buffer,
+    Ctx,
+    Handle,
+    Lane,
+    Locked,
+    Owned, //
+};
+use core::{
+    mem::take,
+    pin::Pin, //
+};
+use kernel::{
+    bindings,
+    prelude::*, //
+};
+
+/// What a ring keeps in a notifier, under its `uring_lock`.
+#[derive(Default)]
+pub(crate) struct State {
+    /// `user_data` of the CQE: the slot's tag as the first request attached.
+    tag: u64,
+    /// The slot's sequence number as the notifier was flushed.
+    seq: u32,
+    /// The slot that holds the notifier, or held it.
+    slot: u16,
+    /// A request asked for IORING_SEND_ZC_REPORT_USAGE.
+    report: bool,
+    /// How many requests have attached. Saturates.
+    attached: u32,
+    /// Pages of plain buffers that count against RLIMIT_MEMLOCK.
+    pages: u32,
+    /// Registered buffers that requests used, each once.
+    buffers: KVec<Buffer>,
+}
+
+/// An idle notifier keeps room for that many registered buffers.
+const MAX_IDLE_BUFFERS: usize = 64;
+
+/// A notifier to be used.
+pub(crate) struct Idle(Owned);
+
+/// The notifier in a slot.
+pub(crate) struct Active(Handle);
+
+/// What a request is attached to.
+pub(crate) struct Attached(Handle);
+
+/// A notifier that is through: flushed, its requests over, its pages let go.
+pub(crate) struct Released(Owned);
+
+/// A notification.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Notification {
+    pub(crate) user_data: u64,
+    pub(crate) res: i32,
+    pub(crate) seq: u32,
+}
+
+impl Idle {
+    /// Allocates a notifier. Task context, may sleep.
+    pub(crate) fn new(ctx: Ctx) -> Result<Self> {
+        Owned::new(ctx).map(Self)
+    }
+
+    /// Makes the notifier the one of `slot`; `id` is larger than that of any other before.
+    #[inline]
+    pub(crate) fn share(
+        mut self,
+        id: u64,
+        slot: u16,
+        tag: u64,
+        copy_below: u32,
+        lane: Option<Pin<&Lane>>,
+    ) -> Active {
+        let state = self.0.state();
+        state.tag = tag;
+        state.slot = slot;
+        state.report = false;
+        state.attached = 0;
+        Active(self.0.share(id, copy_below, lane))
+    }
+}
+
+impl Active {
+    /// Attaches a request, for which `pages` were accounted. Returns how many have attached.
+    #[inline]
+    pub(crate) fn attach(&self, report: bool, pages: u32, lock: &mut Locked) -> (Attached, u32) {
+        let state = self.0.state(lock);
+        state.report |= report;
+        state.attached = state.attached.saturating_add(1);
+        state.pages += pages;
+        let attached = state.attached;
+        (Attached(self.0.another(lock)), attached)
+    }
+
+    /// Flushes the notifier, as number `seq` of its slot.
+    #[inline]
+    pub(crate) fn flush(self, seq: u32, lock: &mut Locked) -> Option<Released> {
+        self.0.state(lock).seq = seq;
+        self.0.set_final();
+        self.0.put(lock).map(Released)
+    }
+
+    /// Whether a request is attached to this one.
+    #[inline]
+    pub(crate) fn has(&self, request: &Attached) -> bool {
+        self.0.is(&request.0)
+    }
+}
+
+impl Attached {
+    /// The slot that the request attached to.
+    #[inline]
+    pub(crate) fn slot(&self, lock: &mut Locked) -> usize {
+        self.0.state(lock).slot.into()
+    }
+
+    /// The identity of the notifier, see [`Idle::share`].
+    #[inline]
+    pub(crate) fn id(&self) -> u64 {
+        self.0.id()
+    }
+
+    /// Makes sure that there's room for a registered buffer.
+    #[inline]
+    pub(crate) fn reserve_buffer(&self, lock: &mut Locked) -> Result {
+        Ok(self.0.state(lock).buffers.reserve(1, GFP_KERNEL_ACCOUNT)?)
+    }
+
+    /// Keeps a registered buffer until the notifier is released; [`Attached::reserve_buffer`] has
+    /// made room for it.
+    #[inline]
+    pub(crate) fn keep(&self, buffer: Buffer, ctx: Ctx, lock: &mut Locked) -> Result {
+        match self.0.state(lock).buffers.push_within_capacity(buffer) {
+            Ok(()) => Ok(()),
+            Err(e) => {
+                e.0.put(ctx, lock);
+                Err(ENOMEM)
+            }
+        }
+    }
+
+    /// The request is over.
+    #[inline]
+    pub(crate) fn detach(self, lock: &mut Locked) -> Option<Released> {
+        self.0.put(lock).map(Released)
+    }
+
+    /// Passes the request's share to C.
+    #[inline]
+    pub(crate) fn into_handle(self) -> Handle {
+        self.0
+    }
+
+    /// Takes it back.
+    #[inline]
+    pub(crate) fn from_handle(handle: Handle) -> Self {
+        Self(handle)
+    }
+}
+
+impl Released {
+    /// Takes what came by way of task_work.
+    #[inline]
+    pub(crate) fn from_queue(owned: Owned) -> Self {
+        Self(owned)
+    }
+
+    /// The notifier with those that were only waiting for it, one after the other.
+    #[inline]
+    pub(crate) fn each(self, mut f: impl FnMut(Released)) {
+        self.0.release(|owned| f(Released(owned)));
+    }
+
+    /// Leaves it to the ring's task_work to go on.
+    pub(crate) fn defer(self) {
+        self.0.release_remote();
+    }
+
+    /// Drops the notifier's registered buffers, and takes its pages off RLIMIT_MEMLOCK.
+    #[inline]
+    pub(crate) fn let_go(&mut self, lock: &mut Locked) {
+        let ctx = self.0.ctx();
+        let state = self.0.state();
+        for buffer in state.buffers.drain_all() {
+            buffer.put(ctx, lock);
+        }
+        match take(&mut state.pages) {
+            0 => (),
+            pages => ctx.unaccount(pages),
+        }
+    }
+
+    /// The ring of the notifier.
+    #[inline]
+    pub(crate) fn ctx(&self) -> Ctx {
+        self.0.ctx()
+    }
+
+    /// Whether the notifier went by `lane`.
+    #[inline]
+    pub(crate) fn went_by(&self, lane: Pin<&Lane>) -> bool {
+        self.0.went_by(lane)
+    }
+
+    /// What to post for the notifier, which can be used again then.
+    #[inline]
+    pub(crate) fn complete(mut self) -> (Notification, Idle) {
+        let copied = self.0.was_copied();
+        let state = self.0.state();
+        let res = match state.report && copied {
+            true => bindings::IORING_NOTIF_USAGE_ZC_COPIED as i32,
+            false => 0,
+        };
+        let notification = Notification {
+            user_data: state.tag,
+            res,
+            seq: state.seq,
+        };
+        if state.buffers.capacity() > MAX_IDLE_BUFFERS {
+            state.buffers = KVec::new();
+        }
+        (notification, Idle(self.0))
+    }
+}
+
+#[cfg(CONFIG_IO_URING_NOTIF_KUNIT_TEST)]
+#[kunit_tests(io_uring_notif_notifier)]
+mod tests {
+    use super::*;
+
+    fn active(id: u64) -> Result<Active> {
+        Ok(Idle::new(Ctx::dangling())?.share(id, 3, 42, 0, None))
+    }
+
+    #[test]
+    fn flush_waits_for_requests() -> Result {
+        let lock = &mut Locked::for_test();
+        let notifier = active(1)?;
+        let (first, n) = notifier.attach(false, 0, lock);
+        assert_eq!(n, 1);
+        let (second, n) = notifier.attach(false, 0, lock);
+        assert_eq!(n, 2);
+
+        assert!(first.detach(lock).is_none());
+        assert!(notifier.flush(7, lock).is_none());
+        let released = second.detach(lock).ok_or(EINVAL)?;
+        let (notification, _idle) = released.complete();
+        assert_eq!(notification.user_data, 42);
+        assert_eq!(notification.seq, 7);
+        assert_eq!(notification.res, 0);
+        Ok(())
+    }
+
+    #[test]
+    fn requests_wait_for_flush() -> Result {
+        let lock = &mut Locked::for_test();
+        let notifier = active(1)?;
+        let (request, _) = notifier.attach(false, 0, lock);
+        assert!(notifier.has(&request));
+        assert_eq!(request.slot(lock), 3);
+        assert!(request.detach(lock).is_none());
+        assert!(notifier.flush(0, lock).is_some());
+        Ok(())
+    }
+
+    #[test]
+    fn notifiers_differ() -> Result {
+        let lock = &mut Locked::for_test();
+        let (one, other) = (active(1)?, active(2)?);
+        let (request, _) = one.attach(false, 0, lock);
+        assert!(!other.has(&request));
+        assert!(request.detach(lock).is_none());
+        assert!(one.flush(0, lock).is_some());
+        assert!(other.flush(0, lock).is_some());
+        Ok(())
+    }
+
+    #[test]
+    fn reuse_forgets() -> Result {
+        let lock = &mut Locked::for_test();
+        let notifier = active(1)?;
+        let (request, _) = notifier.attach(true, 0, lock);
+        assert!(request.detach(lock).is_none());
+        let released = notifier.flush(9, lock).ok_or(EINVAL)?;
+        let (_, idle) = released.complete();
+
+        let notifier = idle.share(2, 0, 43, 0, None);
+        let (request, n) = notifier.attach(false, 0, lock);
+        assert_eq!(n, 1);
+        assert!(request.detach(lock).is_none());
+        let (notification, _idle) = notifier.flush(1, lock).ok_or(EINVAL)?.complete();
+        assert_eq!(notification.user_data, 43);
+        assert_eq!(notification.seq, 1);
+        Ok(())
+    }
+}

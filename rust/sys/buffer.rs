@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Registered buffers.
+//!
+//! C header: [`io_uring/rsrc.h`](srctree/io_uring/rsrc.h)
+
+use super::{
+    Ctx,
+    Locked, //
+};
+use core::ptr::NonNull;
+use kernel::bindings;
+
+/// A reference to a registered buffer, `struct io_rsrc_node`.
+///
+/// # Invariants
+///
+/// The pointer is valid, and the value owns one of the node's references. References are counted
+/// under the ring's `uring_lock`, so the reference is given up with [`Buffer::put`].
+#[must_use = "the buffer stays registered until it is put"]
+pub(crate) struct Buffer(NonNull<bindings::io_rsrc_node>);
+
+impl Buffer {
+    /// Takes over a reference, for the notifier `id`, unless that notifier already has one.
+    ///
+    /// # Safety
+    ///
+    /// `node` must be a registered buffer of the ring that `lock` is of, and the caller must own a
+    /// reference to it, which it must not use any more if it gets `Some`.
+    #[inline]
+    pub(crate) unsafe fn take(
+        node: *mut bindings::io_rsrc_node,
+        id: u64,
+        _lock: &mut Locked,
+    ) -> Option<Self> {
+        // SAFETY: The caller's reference keeps the node, whose field only this function uses, with
+        // the lock held.
+        let last = unsafe { &mut (*node).notif_id };
+        if *last == id {
+            return None;
+        }
+        *last = id;
+        // INVARIANT: The caller gives us its reference.
+        NonNull::new(node).map(Self)
+    }
+
+    /// Drops the reference. Without others, the buffer is unmapped.
+    #[inline]
+    pub(crate) fn put(self, ctx: Ctx, _lock: &mut Locked) {
+        // SAFETY: By the type invariants this is a reference of ours; the lock is held.
+        unsafe { bindings::io_notif_put_node(ctx.as_ptr(), self.0.as_ptr()) }
+    }
+}

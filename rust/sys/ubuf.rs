@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the network stack calls.
+//!
+//! An skb carries one `ubuf_info`. When a request finds the last skb of its socket carrying that of
+//! an older notifier, it gets a fresh skb, or its notifier *follows* the other: the skb keeps the
+//! older one's `ubuf_info`, and the older one keeps a reference to its follower until it is released.
+//! Only a notifier that has been flushed can be followed, or it might never be released; and only by
+//! a younger one of the same ring, or two might wait for each other.
+//!
+//! C header: [`include/linux/skbuff.h`](srctree/include/linux/skbuff.h)
+
+use super::memory::{
+    Notifier,
+    Owned, //
+};
+use core::{
+    ffi::c_int,
+    ptr::{
+        null_mut,
+        NonNull, //
+    }, //
+};
+use kernel::{
+    bindings,
+    prelude::*,
+    sync::atomic::{
+        Acquire,
+        Atomic,
+        Full,
+        Relaxed,
+        Release, //
+    },
+    types::Opaque, //
+};
+
+static UBUF_OPS: bindings::ubuf_info_ops = bindings::ubuf_info_ops {
+    complete: Some(complete),
+    link_skb: Some(link_skb),
+};
+
+/// Makes a notifier's `ubuf_info`; its reference count is set as the notifier is shared.
+///
+/// # Safety
+///
+/// `ubuf` must be valid for writes.
+pub(super) unsafe fn init(ubuf: *mut bindings::ubuf_info) {
+    const FLAGS: u32 =
+        bindings::SKBFL_ZEROCOPY_ENABLE | bindings::SKBFL_SHARED_FRAG | bindings::SKBFL_DONT_ORPHAN;
+
+    // SAFETY: By the safety requirements of this function.
+    unsafe {
+        (*ubuf).ops = &raw const UBUF_OPS;
+        (*ubuf).flags = FLAGS as u8;
+    }
+}
+
+/// Which notifiers a notifier follows, and which follow it.
+///
+/// # Invariants
+///
+/// `followers` is a list of notifiers by their `sibling`; each belongs to a reference to it. A
+/// notifier is on one list at most: that of `follows`, unless it is NULL.
+pub(super) struct Order {
+    is_final: Atomic<bool>,
+    follows: Atomic<*mut Notifier>,
+    sibling: Opaque<bindings::llist_node>,
+    followers: Opaque<bindings::llist_head>,
+}
+
+impl Order {
+    pub(super) fn new() -> Self {
+        Self {
+            is_final: Atomic::new(false),
+            follows: Atomic::new(null_mut()),
+            sibling: Opaque::zeroed(),
+            followers: Opaque::zeroed(),
+        }
+    }
+
+    /// For a notifier that is about to be shared. Both lists are empty by then.
+    #[inline]
+    pub(super) fn reset(&mut self) {
+        *self.is_final.get_mut() = false;
+    }
+
+    #[inline]
+    pub(super) fn set_final(&self) {
+        self.is_final.store(true, Release);
+    }
+
+    /// For a notifier that has been released, so that nobody can begin to follow it.
+    #[inline]
+    pub(super) fn take_followers(&self) -> Followers {
+        // SAFETY: The list is valid, an empty one is zero.
+        let first = unsafe { (*self.followers.get()).first };
+        if first.is_null() {
+            return Followers(null_mut());
+        }
+        // SAFETY: As above.
+        Followers(unsafe { bindings::llist_del_all(self.followers.get()) })
+    }
+}
+
+/// Notifiers whose references are to be given back.
+pub(super) struct Followers(*mut bindings::llist_node);
+
+impl Followers {
+    /// The next of them, with a reference that the caller owns.
+    #[inline]
+    pub(super) fn pop(&mut self) -> Option<NonNull<Notifier>> {
+        let node = NonNull::new(self.0)?;
+        // SAFETY: A reference keeps the notifier that the node is part of. `Opaque` is transparent.
+        let follower = unsafe {
+            let sibling: *mut Opaque<bindings::llist_node> = node.as_ptr().cast();
+            let order = kernel::container_of!(sibling, Order, sibling);
+            NonNull::new_unchecked(kernel::container_of!(order, Notifier, order))
+        };
+        // SAFETY: As above.
+        self.0 = unsafe { (*node.as_ptr()).next };
+        // It may be followed by others now, and follow another one.
+        // SAFETY: As above.
+        unsafe { follower.as_ref() }
+            .order
+            .follows
+            .store(null_mut(), Release);
+        Some(follower)
+    }
+
+    /// Adds those of another list.
+    pub(super) fn append(&mut self, mut other: Followers) {
+        if other.0.is_null() {
+            return;
+        }
+        if self.0.is_null() {
+            core::mem::swap(self, &mut other);
+            return;
+        }
+        let mut last = self.0;
+        // SAFETY: References keep the notifiers on the list.
+        unsafe {
+            while !(*last).next.is_null() {
+                last = (*last).next;
+            }
+            (*last).next = other.0;
+        }
+    }
+}
+
+impl Notifier {
+    /// Makes the notifier follow `older`, which an skb carries.
+    fn follow(&self, older: &Notifier) -> Result {
+        if !older.order.is_final.load(Acquire) || older.ctx != self.ctx || older.id >= self.id {
+            return Err(EEXIST);
+        }
+        let older_ptr = core::ptr::from_ref(older).cast_mut();
+        match self.order.follows.cmpxchg(null_mut(), older_ptr, Full) {
+            Ok(_) => {
+                self.refcnt().inc();
+                // SAFETY: Both are valid, and `sibling` is on no list, as this one followed none.
+                unsafe {
+                    bindings::llist_add(self.order.sibling.get(), older.order.followers.get())
+                };
+                Ok(())
+            }
+            Err(follows) if follows == older_ptr => Ok(()),
+            Err(_) => Err(EEXIST),
+        }
+    }
+}
+
+/// Takes the notifier of a `ubuf_info`.
+///
+/// # Safety
+///
+/// `ubuf` must be that of a notifier that stays shared as long as the result is used.
+#[inline]
+unsafe fn notifier<'a>(ubuf: *mut bindings::ubuf_info) -> &'a Notifier {
+    // SAFETY: The `ubuf_info` is at the beginning of a notifier.
+    unsafe { &*ubuf.cast::<Notifier>() }
+}
+
+/// `ubuf_info_ops::complete`: an skb is done with the notifier's pages.
+///
+/// Any context, softirq included.
+///
+/// # Safety
+///
+/// `ubuf` must be a notifier's, and the caller gives up a reference to it.
+unsafe extern "C" fn complete(
+    _skb: *mut bindings::sk_buff,
+    ubuf: *mut bindings::ubuf_info,
+    success: bool,
+) {
+    if !success {
+        // SAFETY: The caller's reference keeps the notifier shared.
+        unsafe { notifier(ubuf) }.copied().store(true, Relaxed);
+    }
+    // SAFETY: The caller gives up its reference.
+    let last = unsafe { Owned::put(NonNull::new_unchecked(ubuf.cast())) };
+    if let Some(owned) = last {
+        owned.release_remote();
+    }
+}
+
+/// `ubuf_info_ops::link_skb`: a request is about to add pages to `skb`.
+///
+/// Task context, with the socket locked.
+///
+/// # Safety
+///
+/// `ubuf` must be that of a notifier that the request is attached to.
+unsafe extern "C" fn link_skb(
+    skb: *mut bindings::sk_buff,
+    ubuf: *mut bindings::ubuf_info,
+) -> c_int {
+    // SAFETY: The caller passes a valid skb.
+    let carried = unsafe { bindings::skb_zcopy(skb) };
+    if carried == ubuf {
+        return 0;
+    }
+    // SAFETY: The request that is attached keeps the notifier shared.
+    let this = unsafe { notifier(ubuf) };
+    if carried.is_null() {
+        this.refcnt().inc();
+        // SAFETY: The skb carries none, and gets the reference just taken.
+        unsafe { bindings::skb_zcopy_init(skb, ubuf) };
+        return 0;
+    }
+    // SAFETY: The skb's reference keeps what it carries.
+    if unsafe { (*carried).ops } != &raw const UBUF_OPS {
+        return EEXIST.to_errno();
+    }
+    // SAFETY: As above, and by its operations it is a notifier's.
+    let older = unsafe { notifier(carried) };
+    this.follow(older).map_or_else(|e| e.to_errno(), |()| 0)
+}
