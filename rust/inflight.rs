@@ -9,12 +9,10 @@ use crate::{
     notifier::{
         Active,
         Idle,
+        Place,
         Released, //
     },
-    slot::{
-        cqe_flags,
-        Slot, //
-    },
+    slot::cqe_flags,
     sys::{
         CqLocked,
         Ctx,
@@ -57,7 +55,6 @@ pub(crate) struct InFlight {
     /// The tasks that attach requests, the last one to attach first. Empty if only the submitter
     /// task completes requests.
     lanes: KVec<LaneInUse>,
-    typed: bool,
 }
 
 impl InFlight {
@@ -69,7 +66,6 @@ impl InFlight {
             ready: KVVec::new(),
             idle: KVVec::new(),
             lanes: KVec::new(),
-            typed: false,
         }
     }
 
@@ -78,16 +74,11 @@ impl InFlight {
         self.count == 0
     }
 
-    /// Whether notifications are to be known by the flags of their CQE, from now on.
-    pub(crate) fn set_typed(&mut self, typed: bool) {
-        self.typed = typed;
-    }
-
-    /// Makes a notifier the one of `slot`, which has none.
+    /// Makes a notifier the one of a slot, which has none.
     ///
     /// Task context, may sleep. Fails with `ENOMEM`.
     #[inline]
-    pub(crate) fn fill<'a>(&mut self, slot: &'a mut Slot, index: u16) -> Result<&'a mut Active> {
+    pub(crate) fn fill(&mut self, place: Place) -> Result<Active> {
         let idle = match self.idle.pop() {
             Some(idle) => idle,
             None => self.allocate()?,
@@ -105,8 +96,7 @@ impl InFlight {
             lane.notifiers += 1;
             lane.lane.as_ref()
         });
-        let active = idle.share(self.last_id, index, slot.tag, slot.copy_below, lane);
-        Ok(slot.active.insert(active))
+        Ok(idle.share(self.last_id, place, lane))
     }
 
     /// Makes a notifier, and room for it wherever it may go.
@@ -134,7 +124,7 @@ impl InFlight {
         let lanes = &mut self.lanes;
         let mut found = lanes.iter().position(|l| l.lane.as_ref().is_current());
         if found.is_none() {
-            // Tasks come and go, lanes go with their last notifier.
+            // Tasks come and go: lanes without a notifier go as another one comes.
             lanes.retain(|lane| lane.notifiers != 0);
             let lane = LaneInUse {
                 lane: Lane::new(self.ctx)?,
@@ -187,7 +177,7 @@ impl InFlight {
                 cq,
                 notification.user_data,
                 notification.res,
-                cqe_flags(notification.seq, self.typed),
+                cqe_flags(notification.seq, notification.typed),
             );
             self.count -= 1;
             // Beyond what is kept for later the notifier is freed.

@@ -10,7 +10,7 @@
 //! (all that a ring has of them). It stands on [`sys`], the abstractions over io_uring's and the
 //! network stack's C; [`ops`] is what io_uring calls.
 //!
-//! Locks, references and contexts are described in `Documentation/design.rst`.
+//! Locks, references and contexts are described in `Documentation/notification-slots.rst`.
 //!
 //! C header: [`io_uring/notif/shim/slot.h`](srctree/io_uring/notif/shim/slot.h)
 

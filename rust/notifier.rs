@@ -47,10 +47,13 @@ pub(crate) struct State {
     report: bool,
     /// How many requests have attached. Saturates.
     attached: u32,
+    /// Its CQE is to be known by its flags.
+    typed: bool,
     /// Pages of plain buffers that count against RLIMIT_MEMLOCK.
-    pages: u32,
-    /// Registered buffers that requests used, each once.
-    buffers: KVec<Buffer>,
+    pages: usize,
+    /// Registered buffers that requests used. One that other notifiers used in between may be here
+    /// more than once, until there's no room.
+    buffers: KVVec<Buffer>,
 }
 
 /// An idle notifier keeps room for that many registered buffers.
@@ -74,6 +77,15 @@ pub(crate) struct Notification {
     pub(crate) user_data: u64,
     pub(crate) res: i32,
     pub(crate) seq: u32,
+    pub(crate) typed: bool,
+}
+
+/// What a notifier takes from the slot that it comes to.
+pub(crate) struct Place {
+    pub(crate) slot: u16,
+    pub(crate) tag: u64,
+    pub(crate) copy_below: u32,
+    pub(crate) typed: bool,
 }
 
 impl Idle {
@@ -82,29 +94,23 @@ impl Idle {
         Owned::new(ctx).map(Self)
     }
 
-    /// Makes the notifier the one of `slot`; `id` is larger than that of any other before.
+    /// Makes the notifier that of a slot; `id` is larger than that of any other of the ring before.
     #[inline]
-    pub(crate) fn share(
-        mut self,
-        id: u64,
-        slot: u16,
-        tag: u64,
-        copy_below: u32,
-        lane: Option<Pin<&Lane>>,
-    ) -> Active {
+    pub(crate) fn share(mut self, id: u64, place: Place, lane: Option<Pin<&Lane>>) -> Active {
         let state = self.0.state();
-        state.tag = tag;
-        state.slot = slot;
+        state.tag = place.tag;
+        state.slot = place.slot;
+        state.typed = place.typed;
         state.report = false;
         state.attached = 0;
-        Active(self.0.share(id, copy_below, lane))
+        Active(self.0.share(id, place.copy_below, lane))
     }
 }
 
 impl Active {
     /// Attaches a request, for which `pages` were accounted. Returns how many have attached.
     #[inline]
-    pub(crate) fn attach(&self, report: bool, pages: u32, lock: &mut Locked) -> (Attached, u32) {
+    pub(crate) fn attach(&self, report: bool, pages: usize, lock: &mut Locked) -> (Attached, u32) {
         let state = self.0.state(lock);
         state.report |= report;
         state.attached = state.attached.saturating_add(1);
@@ -143,8 +149,16 @@ impl Attached {
 
     /// Makes sure that there's room for a registered buffer.
     #[inline]
-    pub(crate) fn reserve_buffer(&self, lock: &mut Locked) -> Result {
-        Ok(self.0.state(lock).buffers.reserve(1, GFP_KERNEL_ACCOUNT)?)
+    pub(crate) fn reserve_buffer(&self, ctx: Ctx, lock: &mut Locked) -> Result {
+        let buffers = &mut self.0.state(lock).buffers;
+        if buffers.len() < buffers.capacity() {
+            return Ok(());
+        }
+        let mut all = take(buffers);
+        put_duplicates(&mut all, ctx, lock);
+        let room = all.reserve((all.len() / 2).max(4), GFP_KERNEL_ACCOUNT);
+        self.0.state(lock).buffers = all;
+        Ok(room?)
     }
 
     /// Keeps a registered buffer until the notifier is released; [`Attached::reserve_buffer`] has
@@ -236,11 +250,30 @@ impl Released {
             user_data: state.tag,
             res,
             seq: state.seq,
+            typed: state.typed,
         };
         if state.buffers.capacity() > MAX_IDLE_BUFFERS {
-            state.buffers = KVec::new();
+            state.buffers = KVVec::new();
         }
         (notification, Idle(self.0))
+    }
+}
+
+/// Leaves each buffer once.
+#[cold]
+fn put_duplicates(buffers: &mut KVVec<Buffer>, ctx: Ctx, lock: &mut Locked) {
+    buffers.sort_unstable();
+    let mut unique = 0;
+    for next in 1..buffers.len() {
+        if buffers[unique] != buffers[next] {
+            unique += 1;
+            buffers.swap(unique, next);
+        }
+    }
+    while buffers.len() > unique + 1 {
+        if let Some(buffer) = buffers.pop() {
+            buffer.put(ctx, lock);
+        }
     }
 }
 
@@ -250,7 +283,16 @@ mod tests {
     use super::*;
 
     fn active(id: u64) -> Result<Active> {
-        Ok(Idle::new(Ctx::dangling())?.share(id, 3, 42, 0, None))
+        Ok(Idle::new(Ctx::dangling())?.share(id, place(42), None))
+    }
+
+    fn place(tag: u64) -> Place {
+        Place {
+            slot: 3,
+            tag,
+            copy_below: 0,
+            typed: false,
+        }
     }
 
     #[test]
@@ -305,7 +347,7 @@ mod tests {
         let released = notifier.flush(9, lock).ok_or(EINVAL)?;
         let (_, idle) = released.complete();
 
-        let notifier = idle.share(2, 0, 43, 0, None);
+        let notifier = idle.share(2, place(43), None);
         let (request, n) = notifier.attach(false, 0, lock);
         assert_eq!(n, 1);
         assert!(request.detach(lock).is_none());

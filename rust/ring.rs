@@ -69,9 +69,7 @@ impl Ring {
         if mixed && !registration.typed() {
             return Err(EINVAL);
         }
-        let table = Table::read(&registration)?;
-        self.in_flight.set_typed(table.typed());
-        self.table = Some(table);
+        self.table = Some(Table::read(&registration)?);
         Ok(())
     }
 
@@ -104,18 +102,19 @@ impl Ring {
         lock: &mut Locked,
     ) -> Result<Attached> {
         let table = self.table.as_mut().ok_or(EINVAL)?;
+        let typed = table.typed();
         let slot = table.get(index.into()).ok_or(EINVAL)?;
 
         let mut pages = 0;
         if request.account && request.len >= slot.copy_below as usize {
             // At most, wherever the first page begins. As mainline's SEND_ZC counts.
-            pages = (request.len >> PAGE_SHIFT) as u32 + 2;
+            pages = (request.len >> PAGE_SHIFT) + 2;
             self.ctx.account(pages)?;
         }
         let active = match &slot.active {
             Some(active) => active,
-            None => match self.in_flight.fill(slot, index) {
-                Ok(active) => active,
+            None => match self.in_flight.fill(slot.place(index, typed)) {
+                Ok(active) => slot.active.insert(active),
                 Err(e) => {
                     self.ctx.unaccount(pages);
                     return Err(e);
@@ -141,7 +140,7 @@ impl Ring {
         lock: &mut Locked,
         take: impl FnOnce(u64, &mut Locked) -> Option<Buffer>,
     ) -> Result<bool> {
-        request.reserve_buffer(lock)?;
+        request.reserve_buffer(self.ctx, lock)?;
         match take(request.id(), lock) {
             Some(buffer) => request.keep(buffer, self.ctx, lock).map(|()| true),
             None => Ok(false),

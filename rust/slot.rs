@@ -6,6 +6,7 @@ use crate::{
     notifier::{
         Active,
         Attached,
+        Place,
         Released, //
     },
     sys::{
@@ -41,6 +42,17 @@ impl Slot {
             copy_below: config.0.copy_below,
             flush_after: config.0.flush_after,
             active: None,
+        }
+    }
+
+    /// What a notifier is to know of the slot.
+    #[inline]
+    pub(crate) fn place(&self, index: u16, typed: bool) -> Place {
+        Place {
+            slot: index,
+            tag: self.tag,
+            copy_below: self.copy_below,
+            typed,
         }
     }
 
@@ -117,7 +129,14 @@ impl Table {
     /// Fails with `EOVERFLOW` when that passes 2^32, with `EINVAL` when there are fewer slots.
     pub(crate) fn range(&mut self, off: u32, len: u32) -> Result<&mut [Slot]> {
         let end = off.checked_add(len).ok_or(EOVERFLOW)?;
-        self.slots.get_mut(off as usize..end as usize).ok_or(EINVAL)
+        let nr = self.slots.len();
+        if end as usize > nr {
+            return Err(EINVAL);
+        }
+        // Up to `nr` inclusive, as ranges go.
+        let off = crate::sys::index_nospec(off as usize, nr + 1);
+        let end = crate::sys::index_nospec(end as usize, nr + 1);
+        self.slots.get_mut(off..end).ok_or(EINVAL)
     }
 
     /// All slots.
@@ -165,7 +184,7 @@ mod tests {
     }
 
     fn attach(slot: &mut Slot, index: u16, id: u64, lock: &mut Locked) -> Result<Attached> {
-        let active = Idle::new(Ctx::dangling())?.share(id, index, slot.tag, 0, None);
+        let active = Idle::new(Ctx::dangling())?.share(id, slot.place(index, false), None);
         Ok(slot.active.insert(active).attach(false, 0, lock).0)
     }
 

@@ -6,7 +6,7 @@
  *
  * A ring with ctx->notif holds a reference to the module from the moment that
  * it registers slots until the last of its notifiers has completed. Without
- * ctx->notif nothing here calls into the module.
+ * ctx->notif only registration calls into the module.
  */
 #include <linux/errno.h>
 #include <linux/io_uring.h>
@@ -108,6 +108,7 @@ void io_notif_ring_release(struct io_ring_ctx *ctx)
 
 int io_notif_register(struct io_ring_ctx *ctx, void __user *arg,
 		      unsigned int size)
+	__must_hold(&ctx->uring_lock)
 {
 	const struct io_notif_ops *ops;
 	int ret;
@@ -117,7 +118,12 @@ int io_notif_register(struct io_ring_ctx *ctx, void __user *arg,
 
 	ops = io_notif_ops_get();
 	if (!ops) {
+		/* that may take its time, and others use the ring */
+		mutex_unlock(&ctx->uring_lock);
 		request_module("io_uring_notif");
+		mutex_lock(&ctx->uring_lock);
+		if (ctx->notif)
+			return -EBUSY;
 		ops = io_notif_ops_get();
 	}
 	if (!ops)
@@ -148,7 +154,7 @@ void io_notif_ring_exit(struct io_ring_ctx *ctx)
 		io_notif_ring_release(ctx);
 }
 
-/* What task_work does for a context that completions are flushed from. */
+/* Completions of io-wq aren't flushed: its notifiers go by task_work. */
 static unsigned int io_notif_flags(unsigned int issue_flags)
 {
 	return issue_flags & IO_URING_F_UNLOCKED ? IO_NOTIF_REMOTE : 0;
@@ -223,6 +229,19 @@ void io_notif_kiocb_init(struct io_kiocb *kiocb, struct io_ring_ctx *ctx)
 }
 EXPORT_SYMBOL_GPL(io_notif_kiocb_init);
 
+/* What is pending otherwise may have set the flag just now: leave it that. */
+static void io_notif_clear_taskrun(struct io_ring_ctx *ctx)
+{
+	struct io_uring_task *tctx = current->io_uring;
+
+	if (!(ctx->flags & IORING_SETUP_TASKRUN_FLAG))
+		return;
+	atomic_andnot(IORING_SQ_TASKRUN, &ctx->rings->sq_flags);
+	smp_mb__after_atomic();
+	if (tctx && !mpscq_empty(&tctx->task_list))
+		atomic_or(IORING_SQ_TASKRUN, &ctx->rings->sq_flags);
+}
+
 /* The notifiers in @lane->done keep the ring, but the last of them may go. */
 static void io_notif_lane_run(struct io_notif_lane *lane)
 {
@@ -230,8 +249,7 @@ static void io_notif_lane_run(struct io_notif_lane *lane)
 
 	mutex_lock(&ctx->uring_lock);
 	percpu_ref_get(&ctx->refs);
-	if (ctx->flags & IORING_SETUP_TASKRUN_FLAG)
-		atomic_andnot(IORING_SQ_TASKRUN, &ctx->rings->sq_flags);
+	io_notif_clear_taskrun(ctx);
 	io_notif_ring_ops(ctx)->drain(lane);
 	io_submit_flush_completions(ctx);
 	mutex_unlock(&ctx->uring_lock);
@@ -291,6 +309,8 @@ void io_notif_queue(struct io_kiocb *kiocb, struct io_notif_lane *lane)
 		io_req_task_work_add_remote(kiocb, IOU_F_TWQ_LAZY_WAKE);
 		return;
 	}
+	/* the task may run what we add, and exit, before task_work_add() is done */
+	guard(rcu)();
 	if (!llist_add(&kiocb->io_task_work.node, &lane->done))
 		return;
 	if (ctx->flags & IORING_SETUP_TASKRUN_FLAG)
@@ -307,7 +327,7 @@ EXPORT_SYMBOL_GPL(io_notif_queue);
  *
  * Return: 0, or -ENOMEM.
  */
-int io_notif_account(struct io_ring_ctx *ctx, unsigned int nr_pages)
+int io_notif_account(struct io_ring_ctx *ctx, unsigned long nr_pages)
 {
 	return ctx->user ? __io_account_mem(ctx->user, nr_pages) : 0;
 }
@@ -318,7 +338,7 @@ EXPORT_SYMBOL_GPL(io_notif_account);
  * @ctx:	the ring
  * @nr_pages:	how many
  */
-void io_notif_unaccount(struct io_ring_ctx *ctx, unsigned int nr_pages)
+void io_notif_unaccount(struct io_ring_ctx *ctx, unsigned long nr_pages)
 {
 	if (ctx->user)
 		__io_unaccount_mem(ctx->user, nr_pages);

@@ -212,8 +212,8 @@ void io_notif_lane_exit(struct io_notif_lane *lane);
 void io_notif_queue(struct io_kiocb *kiocb, struct io_notif_lane *lane);
 void io_notif_fill_cqe(struct io_ring_ctx *ctx, u64 user_data, s32 res,
 		       u32 cflags);
-int io_notif_account(struct io_ring_ctx *ctx, unsigned int nr_pages);
-void io_notif_unaccount(struct io_ring_ctx *ctx, unsigned int nr_pages);
+int io_notif_account(struct io_ring_ctx *ctx, unsigned long nr_pages);
+void io_notif_unaccount(struct io_ring_ctx *ctx, unsigned long nr_pages);
 void io_notif_put_node(struct io_ring_ctx *ctx, struct io_rsrc_node *node);
 
 #endif

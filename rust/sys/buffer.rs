@@ -17,6 +17,7 @@ use kernel::bindings;
 ///
 /// The pointer is valid, and the value owns one of the node's references. References are counted
 /// under the ring's `uring_lock`, so the reference is given up with [`Buffer::put`].
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
 #[must_use = "the buffer stays registered until it is put"]
 pub(crate) struct Buffer(NonNull<bindings::io_rsrc_node>);
 
@@ -33,8 +34,8 @@ impl Buffer {
         id: u64,
         _lock: &mut Locked,
     ) -> Option<Self> {
-        // SAFETY: The caller's reference keeps the node, whose field only this function uses, with
-        // the lock held.
+        // SAFETY: The caller's reference keeps the node, whose field is only used here and in `put()`,
+        // with the lock held.
         let last = unsafe { &mut (*node).notif_id };
         if *last == id {
             return None;
@@ -47,7 +48,11 @@ impl Buffer {
     /// Drops the reference. Without others, the buffer is unmapped.
     #[inline]
     pub(crate) fn put(self, ctx: Ctx, _lock: &mut Locked) {
+        // The number of a notifier without a reference must not stay: numbers come again when slots
+        // are registered again.
         // SAFETY: By the type invariants this is a reference of ours; the lock is held.
+        unsafe { (*self.0.as_ptr()).notif_id = 0 };
+        // SAFETY: As above.
         unsafe { bindings::io_notif_put_node(ctx.as_ptr(), self.0.as_ptr()) }
     }
 }

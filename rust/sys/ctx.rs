@@ -19,8 +19,8 @@ use kernel::{
 /// # Invariants
 ///
 /// The pointer is valid for as long as the value is used: the value is part of what the ring itself
-/// owns (`ctx->notif`), or lives no longer than a call that io_uring makes for the ring. Values made
-/// by [`Ctx::dangling`] are never dereferenced.
+/// owns (`ctx->notif`), or of a notifier in flight, which keeps the ring, or lives no longer than a
+/// call that io_uring makes for the ring. Values made by [`Ctx::dangling`] are never dereferenced.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ctx(NonNull<bindings::io_ring_ctx>);
 
@@ -118,13 +118,13 @@ impl Ctx {
     }
 
     /// Counts `pages` against the RLIMIT_MEMLOCK of the ring's owner, or fails with `ENOMEM`.
-    pub(crate) fn account(self, pages: u32) -> Result {
+    pub(crate) fn account(self, pages: usize) -> Result {
         // SAFETY: The pointer is valid by the type invariants.
         to_result(unsafe { bindings::io_notif_account(self.as_ptr(), pages) })
     }
 
     /// Takes an [`Ctx::account`] back.
-    pub(crate) fn unaccount(self, pages: u32) {
+    pub(crate) fn unaccount(self, pages: usize) {
         // SAFETY: The pointer is valid by the type invariants.
         unsafe { bindings::io_notif_unaccount(self.as_ptr(), pages) }
     }

@@ -40,9 +40,10 @@ use kernel::{
 ///
 /// # Invariants
 ///
-/// While the notifier is shared
+/// From being shared until it is posted, the ring and the `lane`, unless that is NULL, are valid. While
+/// the notifier is shared
 /// - `head.ubuf.refcnt` counts its references, and is not zero,
-/// - `ctx`, `id` and `lane` don't change, and `lane` is NULL or valid,
+/// - `ctx`, `id` and `lane` don't change,
 /// - `state` and `handles` are accessed with the `uring_lock` of `ctx` held.
 #[repr(C)]
 pub(super) struct Notifier {
@@ -158,12 +159,12 @@ impl Owned {
     /// had no other reference, to `sink`.
     #[inline]
     pub(crate) fn release(self, mut sink: impl FnMut(Owned)) {
-        let mut followers = self.0.order.take_followers();
+        let mut followers = self.0.order.take_followers(self.was_copied());
         sink(self);
         while let Some(follower) = followers.pop() {
             // SAFETY: A follower has a reference that is given up here.
             if let Some(owned) = unsafe { Self::put(follower) } {
-                followers.append(owned.0.order.take_followers());
+                followers.prepend(owned.0.order.take_followers(owned.was_copied()));
                 sink(owned);
             }
         }
@@ -173,8 +174,8 @@ impl Owned {
     /// [`Owned::from_kiocb`].
     pub(super) fn queue(self) {
         let notifier = KBox::leak(self.0);
-        // SAFETY: Nobody else has the notifier, so its io_kiocb isn't queued. By the type
-        // invariants the lane is valid as long as the notifier is in flight.
+        // SAFETY: Nobody else has the notifier, so its io_kiocb isn't queued. By the invariants of
+        // `Notifier` the lane is valid, as the notifier has not been posted.
         unsafe { bindings::io_notif_queue(notifier.kiocb.get(), notifier.lane) }
     }
 

@@ -89,34 +89,53 @@ impl Order {
         self.is_final.store(true, Release);
     }
 
-    /// For a notifier that has been released, so that nobody can begin to follow it.
+    /// For a notifier that has been released, so that nobody can begin to follow it. If bytes in an
+    /// skb of its own were `copied`, those of its followers may have been.
     #[inline]
-    pub(super) fn take_followers(&self) -> Followers {
+    pub(super) fn take_followers(&self, copied: bool) -> Followers {
         // SAFETY: The list is valid, an empty one is zero.
         let first = unsafe { (*self.followers.get()).first };
         if first.is_null() {
             return Followers(null_mut());
         }
         // SAFETY: As above.
-        Followers(unsafe { bindings::llist_del_all(self.followers.get()) })
+        let followers = Followers(unsafe { bindings::llist_del_all(self.followers.get()) });
+        if copied {
+            followers.each(|follower| follower.copied().store(true, Relaxed));
+        }
+        followers
     }
 }
 
 /// Notifiers whose references are to be given back.
+///
+/// # Invariants
+///
+/// A list of notifiers by their `sibling`; with each comes a reference to it.
 pub(super) struct Followers(*mut bindings::llist_node);
+
+/// The notifier that is on a list of followers.
+///
+/// # Safety
+///
+/// `node` must be on such a list.
+unsafe fn on_list(node: NonNull<bindings::llist_node>) -> NonNull<Notifier> {
+    let sibling: *mut Opaque<bindings::llist_node> = node.as_ptr().cast();
+    // SAFETY: On the lists are the nodes of notifiers. `Opaque` is transparent.
+    unsafe {
+        let order = kernel::container_of!(sibling, Order, sibling);
+        NonNull::new_unchecked(kernel::container_of!(order, Notifier, order))
+    }
+}
 
 impl Followers {
     /// The next of them, with a reference that the caller owns.
     #[inline]
     pub(super) fn pop(&mut self) -> Option<NonNull<Notifier>> {
         let node = NonNull::new(self.0)?;
-        // SAFETY: A reference keeps the notifier that the node is part of. `Opaque` is transparent.
-        let follower = unsafe {
-            let sibling: *mut Opaque<bindings::llist_node> = node.as_ptr().cast();
-            let order = kernel::container_of!(sibling, Order, sibling);
-            NonNull::new_unchecked(kernel::container_of!(order, Notifier, order))
-        };
-        // SAFETY: As above.
+        // SAFETY: The node is on the list.
+        let follower = unsafe { on_list(node) };
+        // SAFETY: A reference keeps the notifier that the node is part of.
         self.0 = unsafe { (*node.as_ptr()).next };
         // It may be followed by others now, and follow another one.
         // SAFETY: As above.
@@ -127,22 +146,29 @@ impl Followers {
         Some(follower)
     }
 
-    /// Adds those of another list.
-    pub(super) fn append(&mut self, mut other: Followers) {
-        if other.0.is_null() {
+    /// Adds those of another list, which come first.
+    pub(super) fn prepend(&mut self, other: Followers) {
+        let mut last = other.0;
+        if last.is_null() {
             return;
         }
-        if self.0.is_null() {
-            core::mem::swap(self, &mut other);
-            return;
-        }
-        let mut last = self.0;
         // SAFETY: References keep the notifiers on the list.
         unsafe {
             while !(*last).next.is_null() {
                 last = (*last).next;
             }
-            (*last).next = other.0;
+            (*last).next = self.0;
+        }
+        self.0 = other.0;
+    }
+
+    fn each(&self, f: impl Fn(&Notifier)) {
+        let mut next = NonNull::new(self.0);
+        while let Some(node) = next {
+            // SAFETY: The node is on the list, and a reference keeps the notifier.
+            f(unsafe { on_list(node).as_ref() });
+            // SAFETY: As above.
+            next = NonNull::new(unsafe { node.as_ref() }.next);
         }
     }
 }
