@@ -155,7 +155,7 @@ impl Attached {
             return Ok(());
         }
         let mut all = take(buffers);
-        put_duplicates(&mut all, ctx, lock);
+        put_duplicates(&mut all, self.id(), ctx, lock);
         let room = all.reserve((all.len() / 2).max(4), GFP_KERNEL_ACCOUNT);
         self.0.state(lock).buffers = all;
         Ok(room?)
@@ -259,21 +259,25 @@ impl Released {
     }
 }
 
-/// Leaves each buffer once.
+/// Leaves the notifier `id` each of its buffers once.
 #[cold]
-fn put_duplicates(buffers: &mut KVVec<Buffer>, ctx: Ctx, lock: &mut Locked) {
-    buffers.sort_unstable();
+fn put_duplicates(buffers: &mut KVVec<Buffer>, id: u64, ctx: Ctx, lock: &mut Locked) {
+    const SEEN: u64 = u64::MAX;
+
     let mut unique = 0;
-    for next in 1..buffers.len() {
-        if buffers[unique] != buffers[next] {
-            unique += 1;
+    for next in 0..buffers.len() {
+        if buffers[next].claim(SEEN, lock) {
             buffers.swap(unique, next);
+            unique += 1;
         }
     }
-    while buffers.len() > unique + 1 {
+    while buffers.len() > unique {
         if let Some(buffer) = buffers.pop() {
             buffer.put(ctx, lock);
         }
+    }
+    for buffer in buffers.iter() {
+        buffer.claim(id, lock);
     }
 }
 

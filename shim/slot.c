@@ -237,6 +237,7 @@ static void io_notif_clear_taskrun(struct io_ring_ctx *ctx)
 	if (!(ctx->flags & IORING_SETUP_TASKRUN_FLAG))
 		return;
 	atomic_andnot(IORING_SQ_TASKRUN, &ctx->rings->sq_flags);
+	/* pairs with the xchg() in mpscq_push(), before the flag is set */
 	smp_mb__after_atomic();
 	if (tctx && !mpscq_empty(&tctx->task_list))
 		atomic_or(IORING_SQ_TASKRUN, &ctx->rings->sq_flags);

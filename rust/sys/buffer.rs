@@ -8,7 +8,10 @@ use super::{
     Ctx,
     Locked, //
 };
-use core::ptr::NonNull;
+use core::{
+    mem::ManuallyDrop,
+    ptr::NonNull, //
+};
 use kernel::bindings;
 
 /// A reference to a registered buffer, `struct io_rsrc_node`.
@@ -17,7 +20,6 @@ use kernel::bindings;
 ///
 /// The pointer is valid, and the value owns one of the node's references. References are counted
 /// under the ring's `uring_lock`, so the reference is given up with [`Buffer::put`].
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
 #[must_use = "the buffer stays registered until it is put"]
 pub(crate) struct Buffer(NonNull<bindings::io_rsrc_node>);
 
@@ -32,17 +34,21 @@ impl Buffer {
     pub(crate) unsafe fn take(
         node: *mut bindings::io_rsrc_node,
         id: u64,
-        _lock: &mut Locked,
+        lock: &mut Locked,
     ) -> Option<Self> {
-        // SAFETY: The caller's reference keeps the node, whose field is only used here and in `put()`,
-        // with the lock held.
-        let last = unsafe { &mut (*node).notif_id };
-        if *last == id {
-            return None;
-        }
-        *last = id;
-        // INVARIANT: The caller gives us its reference.
-        NonNull::new(node).map(Self)
+        // INVARIANT: The caller gives us its reference, or keeps it if this one is forgotten.
+        let buffer = ManuallyDrop::new(Self(NonNull::new(node)?));
+        buffer
+            .claim(id, lock)
+            .then(|| ManuallyDrop::into_inner(buffer))
+    }
+
+    /// Makes `id` the last one that took a reference, and tells whether it wasn't before.
+    #[inline]
+    pub(crate) fn claim(&self, id: u64, _lock: &mut Locked) -> bool {
+        // SAFETY: Our reference keeps the node, and the lock is held.
+        let last = unsafe { &mut (*self.0.as_ptr()).notif_id };
+        core::mem::replace(last, id) != id
     }
 
     /// Drops the reference. Without others, the buffer is unmapped.
