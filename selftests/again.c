@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Mistakes that were made once: each test here failed without its fix. */
+#include <sys/wait.h>
+
+#include "stream.h"
+
+/*
+ * Notifiers are numbered from 1 again when slots are registered again: that a
+ * buffer was pinned by the first number 1 says nothing of the second.
+ */
+TEST_F(stream, contract_06_buffer_of_slots_registered_again)
+{
+	STREAM_SEND(0, 1000, 0, IORING_RECVSEND_NOTIF_FLUSH);
+	ASSERT_SUBMIT(&self->ring, 1);
+	ASSERT_CQE(&self->ring, REQ(0), 1000, 0);
+	ASSERT_RECEIVED(&self->net, self->want, 1000);
+	ASSERT_NOTIF(&self->ring, TAG(0), 0);
+	ASSERT_EQ(0, unregister_slots(&self->ring));
+	ASSERT_EQ(0, register_slots(&self->ring, NR_SLOTS));
+
+	ASSERT_ALL_IN_FLIGHT(0, IORING_RECVSEND_NOTIF_FLUSH);
+	if (variant->fixed)
+		ASSERT_EQ(0, ring_register(&self->ring,
+					   IORING_UNREGISTER_BUFFERS, NULL, 0));
+	lose_data(self->data);
+	ASSERT_RECEIVED(&self->net, self->want, DATA_LEN);
+	ASSERT_NOTIF(&self->ring, TAG(0), 0);
+}
+
+/* Two notifiers use one buffer by turns, each more often than it has room. */
+TEST_F(stream, contract_06_buffer_by_turns)
+{
+	const unsigned int len = 256, turns = DATA_LEN / len;
+	unsigned int i, j;
+
+	for (i = 0; i < turns; i += 32) {
+		for (j = i; j < i + 32; j++)
+			STREAM_SEND(j * len, len, j % 2, 0);
+		ASSERT_SUBMIT(&self->ring, 32);
+		for (j = i; j < i + 32; j++)
+			ASSERT_CQE(&self->ring, REQ(0), len, 0);
+	}
+	if (variant->fixed)
+		ASSERT_EQ(0, ring_register(&self->ring,
+					   IORING_UNREGISTER_BUFFERS, NULL, 0));
+	lose_data(self->data);
+	ASSERT_FLUSH(&self->ring, 0, 2);
+	ASSERT_RECEIVED(&self->net, self->want, DATA_LEN);
+	ASSERT_NOTIFS(&self->ring, 0, 2, 0);
+}
+
+/* What was registered as the notifier came to its slot says how it answers. */
+TEST_F(stream, contract_03_format_of_its_own_slots)
+{
+	const struct io_uring_notification_slot slot = { .tag = TAG(9) };
+
+	ASSERT_ALL_IN_FLIGHT(0, 0);
+	ASSERT_EQ(0, unregister_slots(&self->ring));
+	ASSERT_EQ(0, register_slots_as(&self->ring, &slot, 1,
+				       IORING_NOTIF_REG_TYPED_CQE));
+	ASSERT_RECEIVED(&self->net, self->want, DATA_LEN);
+	ASSERT_NOTIF(&self->ring, TAG(0), 0);
+}
+
+/*
+ * A notifier that follows another one in an skb was copied if that was: always on
+ * lo, where the receiver gets a copy, and never by the NIC.
+ */
+TEST_F(stream, contract_03_follower_says_if_copied)
+{
+	const __s32 want = variant->link == NET_LO ?
+			   (__s32)IORING_NOTIF_USAGE_ZC_COPIED : 0;
+	const unsigned int flags = IORING_RECVSEND_NOTIF_FLUSH |
+				   IORING_SEND_ZC_REPORT_USAGE;
+	const unsigned int len = DATA_LEN / 32;
+	unsigned int i, notifs = 0;
+
+	for (i = 0; i < 32; i++)
+		STREAM_SEND(i * len, len, 0, flags);
+	ASSERT_SUBMIT(&self->ring, 32);
+	ASSERT_RECEIVED(&self->net, self->want, DATA_LEN);
+	for (i = 0; i < 64; i++) {
+		struct io_uring_cqe cqe = {};
+
+		ASSERT_EQ(0, ring_next(&self->ring, &cqe));
+		if (cqe.user_data != TAG(0))
+			continue;
+		ASSERT_EQ(want, cqe.res);
+		notifs++;
+	}
+	ASSERT_EQ(32, notifs);
+}
+
+FIXTURE(ring)
+{
+	struct io_uring ring;
+	struct pair net;
+	char data[1000];
+};
+
+RING_VARIANTS(ring);
+
+FIXTURE_SETUP(ring)
+{
+	OPEN_PAIR(&self->net, NET_LO, AF_INET, SOCK_DGRAM);
+	ASSERT_EQ(0, ring_init(&self->ring, variant->setup));
+	ASSERT_EQ(0, register_slots(&self->ring, 1));
+	fill_pattern(self->data, sizeof(self->data), 1);
+}
+
+FIXTURE_TEARDOWN(ring)
+{
+	ring_exit(&self->ring);
+	pair_close(&self->net);
+}
+
+/* Fails as it is issued, and so has been attached. */
+static void prep_failing(FIXTURE_DATA(ring) *self)
+{
+	prep_slot_send(&self->ring, -1, self->data, 1, 0, 0);
+}
+
+/* Have @nr CQEs posted that nobody reads. */
+static void fill_cq(struct __test_metadata *_metadata,
+		    FIXTURE_DATA(ring) *self, unsigned int nr)
+{
+	unsigned int i, batch;
+
+	for (; nr; nr -= batch) {
+		batch = nr < 32 ? nr : 32;
+		for (i = 0; i < batch; i++)
+			prep_failing(self);
+		ASSERT_SUBMIT(&self->ring, batch);
+	}
+}
+
+/*
+ * A number with the bit of IORING_CQE_F_32 must not make the CQE a large one:
+ * the last of a full CQ ring would go on into the first, which is not read yet.
+ * Neither may it as it waits for a CQ that is full.
+ */
+TEST_F(ring, contract_03_number_with_any_bit)
+{
+	const unsigned int entries = *self->ring.cq.kring_mask + 1;
+	unsigned int seq, i;
+
+	for (seq = 0; seq < 0x8000; seq += 32) {
+		for (i = 0; i < 32; i++) {
+			prep_failing(self);
+			prep_flush(&self->ring, 0, 1, 0)->flags =
+				IOSQE_CQE_SKIP_SUCCESS;
+		}
+		ASSERT_SUBMIT(&self->ring, 64);
+		for (i = 0; i < 32; i++)
+			ASSERT_CQE(&self->ring, REQ(0), -EBADF, 0);
+		for (i = 0; i < 32; i++)
+			ASSERT_NOTIF(&self->ring, TAG(0), seq + i);
+	}
+
+	fill_cq(_metadata, self, entries - 1);
+	ASSERT_FLUSH(&self->ring, 0, 1);
+	for (i = 0; i < entries - 1; i++)
+		ASSERT_CQE(&self->ring, REQ(0), -EBADF, 0);
+	ASSERT_NOTIF(&self->ring, TAG(0), 0x8000);
+
+	fill_cq(_metadata, self, entries);
+	ASSERT_FLUSH(&self->ring, 0, 1);
+	for (i = 0; i < entries; i++)
+		ASSERT_CQE(&self->ring, REQ(0), -EBADF, 0);
+	ASSERT_NOTIF(&self->ring, TAG(0), 0x8001);
+}
+
+/*
+ * Requests that fail count their pages all the same, which are most for those
+ * that could never succeed: 2^32 pages need not be there to be counted.
+ */
+TEST_F(ring, contract_06_more_pages_than_32_bits)
+{
+	const unsigned int batch = 64;
+	unsigned int nr, i;
+
+	for (nr = 0; nr < 8192 + batch; nr += batch) {
+		for (i = 0; i < batch; i++)
+			prep_slot_send(&self->ring, -1, NULL, 0x7ffff000, 0, 0);
+		ASSERT_SUBMIT(&self->ring, batch);
+		for (i = 0; i < batch; i++)
+			ASSERT_CQE(&self->ring, REQ(0), -EBADF, 0);
+	}
+	ASSERT_FLUSH(&self->ring, 0, 1);
+	ASSERT_NOTIF(&self->ring, TAG(0), 0);
+}
+
+/*
+ * One wait for both CQEs of a request that waited for its socket: the first must
+ * not be left to come along with a second one, which it is that makes it.
+ */
+TEST_F(ring, contract_12_one_wait_for_request_and_notification)
+{
+	const struct io_uring_notification_slot slot = {
+		.tag = TAG(0), .flush_after = 1,
+	};
+	const size_t len = 1 << 20;
+	char *data = calloc(1, len);
+	struct pair tcp;
+	size_t filled;
+	pid_t pid;
+
+	OPEN_PAIR(&tcp, NET_LO, AF_INET, SOCK_STREAM, .full = true);
+	filled = fill_socket(tcp.tx);
+	ASSERT_EQ(0, unregister_slots(&self->ring));
+	ASSERT_EQ(0, register_slots_as(&self->ring, &slot, 1, 0));
+	prep_slot_send(&self->ring, tcp.tx, data, len, 0, 0);
+	ASSERT_SUBMIT(&self->ring, 1);
+	ASSERT_QUIET(&self->ring);
+
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		_exit(!!drain_socket(tcp.rx, filled + len));
+	ASSERT_EQ(0, ring_wait(&self->ring, 2, LOST_MS));
+	ASSERT_CQE(&self->ring, REQ(0), len, 0);
+	ASSERT_NOTIF(&self->ring, TAG(0), 0);
+	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
+	pair_close(&tcp);
+	free(data);
+}
+
+NOTIF_TEST_MAIN

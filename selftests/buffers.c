@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Registered, plain and vectored buffers, and notifiers that have them all. */
+#include "fixture.h"
+
+#define DATA_LEN	(64 << 10)
+#define NR_BUFS		4
+#define BUF_LEN		(DATA_LEN / NR_BUFS)
+
+FIXTURE(buffers)
+{
+	struct io_uring ring;
+	struct pair net;
+	char *data;
+};
+
+FIXTURE_VARIANT(buffers)
+{
+	unsigned int setup;
+	enum net_link link;
+};
+
+#define BUFFERS_VARIANTS(name, _link)					\
+	FIXTURE_VARIANT_ADD(buffers, name##_plain) {			\
+		.setup = 0, .link = _link				\
+	};								\
+	FIXTURE_VARIANT_ADD(buffers, name##_defer) {			\
+		.setup = RING_DEFER, .link = _link			\
+	}
+
+BUFFERS_VARIANTS(lo, NET_LO);
+BUFFERS_VARIANTS(veth, NET_VETH);
+BUFFERS_VARIANTS(nic, NET_NIC);
+
+/* The data are NR_BUFS registered buffers, that can be sent as plain ones too. */
+FIXTURE_SETUP(buffers)
+{
+	struct iovec iov[NR_BUFS];
+	unsigned int i;
+
+	OPEN_PAIR(&self->net, variant->link, AF_INET, SOCK_STREAM);
+	ASSERT_EQ(0, ring_init(&self->ring, variant->setup));
+	self->data = mmap(NULL, DATA_LEN, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, self->data);
+	fill_pattern(self->data, DATA_LEN, 4);
+	for (i = 0; i < NR_BUFS; i++)
+		iov[i] = (struct iovec){ self->data + i * BUF_LEN, BUF_LEN };
+	ASSERT_EQ(0, io_uring_register_buffers(&self->ring, iov, NR_BUFS));
+	ASSERT_EQ(0, register_slots(&self->ring, 2));
+}
+
+FIXTURE_TEARDOWN(buffers)
+{
+	ring_wait(&self->ring, 0, 0);
+	EXPECT_TRUE(ring_empty(&self->ring))
+		TH_LOG("a CQE that the test did not expect");
+	ring_exit(&self->ring);
+	pair_close(&self->net);
+}
+
+/* Send a part of the data from the registered buffer that it is in. */
+static struct io_uring_sqe *prep_fixed(FIXTURE_DATA(buffers) *self,
+				       unsigned int off, unsigned int len,
+				       unsigned int ioprio)
+{
+	struct io_uring_sqe *sqe;
+
+	sqe = prep_slot_send(&self->ring, self->net.tx, self->data + off, len, 0,
+			     ioprio | IORING_RECVSEND_FIXED_BUF);
+	sqe->buf_index = off / BUF_LEN;
+	return sqe;
+}
+
+static struct io_uring_sqe *prep_plain(FIXTURE_DATA(buffers) *self,
+				       unsigned int off, unsigned int len,
+				       unsigned int ioprio)
+{
+	return prep_slot_send(&self->ring, self->net.tx, self->data + off, len,
+			      0, ioprio);
+}
+
+/* Three pieces of the data, in the order in which they are sent. */
+static void make_iov(struct iovec *iov, char *base)
+{
+	iov[0] = (struct iovec){ base + 5000, 1000 };
+	iov[1] = (struct iovec){ base + 1, 4095 };
+	iov[2] = (struct iovec){ base + 10000, 3 };
+}
+
+#define IOV_LEN	(1000 + 4095 + 3)
+
+#define ASSERT_IOV_RECEIVED(_iov) do {					\
+	unsigned int _i;						\
+	for (_i = 0; _i < 3; _i++)					\
+		ASSERT_RECEIVED(&self->net, (_iov)[_i].iov_base,	\
+				(_iov)[_i].iov_len);			\
+} while (0)
+
+TEST_F(buffers, contract_06_registered)
+{
+	unsigned int i;
+
+	for (i = 0; i < NR_BUFS; i++)
+		prep_fixed(self, i * BUF_LEN, BUF_LEN,
+			   i == NR_BUFS - 1 ? IORING_RECVSEND_NOTIF_FLUSH : 0);
+	ASSERT_SUBMIT(&self->ring, NR_BUFS);
+	for (i = 0; i < NR_BUFS; i++)
+		ASSERT_CQE(&self->ring, REQ(0), BUF_LEN, 0);
+	ASSERT_RECEIVED(&self->net, self->data, DATA_LEN);
+	ASSERT_NOTIF(&self->ring, TAG(0), 0);
+}
+
+TEST_F(buffers, contract_06_mixed)
+{
+	unsigned int i;
+
+	for (i = 0; i < 32; i++) {
+		unsigned int ioprio = i == 31 ? IORING_RECVSEND_NOTIF_FLUSH : 0;
+
+		if (i % 2)
+			prep_plain(self, i * 2048, 2048, ioprio);
+		else
+			prep_fixed(self, i * 2048, 2048, ioprio);
+	}
+	ASSERT_SUBMIT(&self->ring, 32);
+	for (i = 0; i < 32; i++)
+		ASSERT_CQE(&self->ring, REQ(0), 2048, 0);
+	ASSERT_RECEIVED(&self->net, self->data, DATA_LEN);
+	ASSERT_NOTIF(&self->ring, TAG(0), 0);
+}
+
+TEST_F(buffers, contract_06_sendmsg_vectored)
+{
+	struct iovec iov[3];
+	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 3 };
+
+	make_iov(iov, self->data);
+	prep_slot_sendmsg(&self->ring, self->net.tx, &msg, 1,
+			  IORING_RECVSEND_NOTIF_FLUSH);
+	ASSERT_SUBMIT(&self->ring, 1);
+	ASSERT_CQE(&self->ring, REQ(0), IOV_LEN, 0);
+	ASSERT_IOV_RECEIVED(iov);
+	ASSERT_NOTIF(&self->ring, TAG(1), 0);
+}
+
+TEST_F(buffers, contract_06_send_vectored)
+{
+	struct iovec iov[3];
+
+	make_iov(iov, self->data);
+	prep_slot_send(&self->ring, self->net.tx, iov, 3, 1,
+		       IORING_SEND_VECTORIZED | IORING_RECVSEND_NOTIF_FLUSH);
+	ASSERT_SUBMIT(&self->ring, 1);
+	ASSERT_CQE(&self->ring, REQ(0), IOV_LEN, 0);
+	ASSERT_IOV_RECEIVED(iov);
+	ASSERT_NOTIF(&self->ring, TAG(1), 0);
+}
+
+TEST_F(buffers, contract_06_sendmsg_vectored_registered)
+{
+	struct iovec iov[3];
+	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 3 };
+	struct io_uring_sqe *sqe;
+
+	make_iov(iov, self->data + 2 * BUF_LEN);
+	sqe = prep_slot_sendmsg(&self->ring, self->net.tx, &msg, 0,
+				IORING_RECVSEND_FIXED_BUF |
+				IORING_RECVSEND_NOTIF_FLUSH);
+	sqe->buf_index = 2;
+	ASSERT_SUBMIT(&self->ring, 1);
+	ASSERT_CQE(&self->ring, REQ(0), IOV_LEN, 0);
+	ASSERT_IOV_RECEIVED(iov);
+	ASSERT_NOTIF(&self->ring, TAG(0), 0);
+}
+
+TEST_F(buffers, contract_06_send_vectored_registered)
+{
+	struct io_uring_sqe *sqe;
+	struct iovec iov[3];
+
+	make_iov(iov, self->data + BUF_LEN);
+	sqe = prep_slot_send(&self->ring, self->net.tx, iov, 3, 1,
+			     IORING_SEND_VECTORIZED | IORING_RECVSEND_FIXED_BUF |
+			     IORING_RECVSEND_NOTIF_FLUSH);
+	sqe->buf_index = 1;
+	ASSERT_SUBMIT(&self->ring, 1);
+	ASSERT_CQE(&self->ring, REQ(0), IOV_LEN, 0);
+	ASSERT_IOV_RECEIVED(iov);
+	ASSERT_NOTIF(&self->ring, TAG(1), 0);
+}
+
+/* Outside of the registered buffer: the request fails, others go on. */
+TEST_F(buffers, contract_02_outside_of_the_buffer)
+{
+	prep_fixed(self, 0, 1000, 0);
+	/* it begins in buffer 1 and ends in buffer 2 */
+	prep_fixed(self, 2 * BUF_LEN - 10, 1000, IORING_RECVSEND_NOTIF_FLUSH);
+	ASSERT_SUBMIT(&self->ring, 2);
+	ASSERT_CQE(&self->ring, REQ(0), 1000, 0);
+	ASSERT_CQE(&self->ring, REQ(0), -EFAULT, 0);
+	ASSERT_RECEIVED(&self->net, self->data, 1000);
+	ASSERT_QUIET(&self->ring);
+
+	prep_fixed(self, 1000, 1000, IORING_RECVSEND_NOTIF_FLUSH);
+	ASSERT_SUBMIT(&self->ring, 1);
+	ASSERT_CQE(&self->ring, REQ(0), 1000, 0);
+	ASSERT_RECEIVED(&self->net, self->data + 1000, 1000);
+	ASSERT_NOTIF(&self->ring, TAG(0), 0);
+}
+
+/* A buffer that is replaced while its notifier is still in the slot. */
+TEST_F(buffers, contract_06_table_replaced)
+{
+	struct iovec iov = { self->data, DATA_LEN };
+
+	prep_fixed(self, BUF_LEN, 8000, 0);
+	ASSERT_SUBMIT(&self->ring, 1);
+	ASSERT_CQE(&self->ring, REQ(0), 8000, 0);
+	ASSERT_EQ(0, ring_register(&self->ring, IORING_UNREGISTER_BUFFERS,
+				   NULL, 0));
+	ASSERT_EQ(0, io_uring_register_buffers(&self->ring, &iov, 1));
+	prep_fixed(self, 0, 8000, IORING_RECVSEND_NOTIF_FLUSH);
+	ASSERT_SUBMIT(&self->ring, 1);
+	ASSERT_CQE(&self->ring, REQ(0), 8000, 0);
+	ASSERT_RECEIVED(&self->net, self->data + BUF_LEN, 8000);
+	ASSERT_RECEIVED(&self->net, self->data, 8000);
+	ASSERT_NOTIF(&self->ring, TAG(0), 0);
+}
+
+NOTIF_TEST_MAIN

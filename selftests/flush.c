@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Flushing, by the flag of a request and by a request of its own. */
+#include "slots.h"
+
+TEST_F(slots, contract_04_sequence_numbers)
+{
+	unsigned int i;
+
+	for (i = 0; i < 10; i++) {
+		prep_slot_send(&self->ring, self->net.tx, self->data, 100, 2,
+			       IORING_RECVSEND_NOTIF_FLUSH);
+		ASSERT_SUBMIT(&self->ring, 1);
+		ASSERT_CQE(&self->ring, REQ(0), 100, 0);
+		ASSERT_NOTIF(&self->ring, TAG(2), i);
+	}
+}
+
+TEST_F(slots, contract_04_sequence_is_the_slots_own)
+{
+	unsigned int slot, seq;
+
+	for (seq = 0; seq < 3; seq++) {
+		for (slot = 0; slot < NR_SLOTS; slot++) {
+			prep_slot_send(&self->ring, self->net.tx, self->data,
+				       100, slot, IORING_RECVSEND_NOTIF_FLUSH);
+			ASSERT_SUBMIT(&self->ring, 1);
+			ASSERT_CQE(&self->ring, REQ(0), 100, 0);
+			ASSERT_NOTIF(&self->ring, TAG(slot), seq);
+		}
+	}
+}
+
+TEST_F(slots, contract_03_one_cqe_for_64_requests)
+{
+	unsigned int i;
+
+	for (i = 0; i < 64; i++) {
+		struct io_uring_sqe *sqe;
+
+		sqe = prep_slot_send(&self->ring, self->net.tx,
+				     self->data + i * 100, 100, 0,
+				     i == 63 ? IORING_RECVSEND_NOTIF_FLUSH : 0);
+		sqe->user_data = REQ(i);
+	}
+	ASSERT_SUBMIT(&self->ring, 64);
+	for (i = 0; i < 64; i++)
+		ASSERT_CQE(&self->ring, REQ(i), 100, 0);
+	ASSERT_NOTIF(&self->ring, TAG(0), 0);
+	ASSERT_RECEIVED(&self->net, self->data, 6400);
+	ASSERT_QUIET(&self->ring);
+}
+
+/* One submission in which each request has a notifier of its own. */
+TEST_F(slots, contract_01_attached_when_prepared)
+{
+	unsigned int seen_req = 0, seen_notif = 0, i;
+	struct io_uring_cqe cqe;
+
+	for (i = 0; i < 8; i++)
+		prep_slot_send(&self->ring, self->net.tx, self->data, 100, 0,
+			       IORING_RECVSEND_NOTIF_FLUSH)->user_data = REQ(i);
+	ASSERT_SUBMIT(&self->ring, 8);
+	for (i = 0; i < 16; i++) {
+		ASSERT_EQ(0, ring_next(&self->ring, &cqe));
+		if (cqe.user_data == TAG(0)) {
+			ASSERT_LT(cqe.flags, 8);
+			/* after the CQE of the request attached to it */
+			ASSERT_TRUE(seen_req & 1U << cqe.flags);
+			ASSERT_FALSE(seen_notif & 1U << cqe.flags);
+			seen_notif |= 1U << cqe.flags;
+		} else {
+			ASSERT_EQ(100, cqe.res);
+			seen_req |= 1U << (cqe.user_data - REQ(0));
+		}
+	}
+	ASSERT_EQ(0xff, seen_req);
+	ASSERT_EQ(0xff, seen_notif);
+}
+
+TEST_F(slots, contract_04_failed_request_flushes_nothing)
+{
+	struct io_uring_sqe *sqe;
+
+	prep_slot_send(&self->ring, -1, self->data, 100, 0,
+		       IORING_RECVSEND_NOTIF_FLUSH);
+	ASSERT_SUBMIT(&self->ring, 1);
+	ASSERT_CQE(&self->ring, REQ(0), -EBADF, 0);
+	ASSERT_QUIET(&self->ring);
+
+	/* a registered buffer that is not there */
+	sqe = prep_slot_send(&self->ring, self->net.tx, self->data, 100, 1,
+			     IORING_RECVSEND_NOTIF_FLUSH |
+			     IORING_RECVSEND_FIXED_BUF);
+	sqe->buf_index = 7;
+	ASSERT_SUBMIT(&self->ring, 1);
+	ASSERT_CQE(&self->ring, REQ(0), -EFAULT, 0);
+	ASSERT_QUIET(&self->ring);
+
+	/* more than a datagram holds: the socket refuses it */
+	prep_slot_send(&self->ring, self->net.tx, self->data, 1 << 20, 2,
+		       IORING_RECVSEND_NOTIF_FLUSH);
+	ASSERT_SUBMIT(&self->ring, 1);
+	ASSERT_CQE(&self->ring, REQ(0), -EMSGSIZE, 0);
+	ASSERT_QUIET(&self->ring);
+
+	ASSERT_FLUSH(&self->ring, 1, 2);
+	ASSERT_NOTIFS(&self->ring, 1, 2, 0);
+}
+
+/* Failed or not, it was attached: its notifier answers, once. */
+TEST_F(slots, contract_02_failed_request_is_attached)
+{
+	prep_slot_send(&self->ring, self->net.tx, self->data, 1 << 20, 0, 0);
+	ASSERT_SUBMIT(&self->ring, 1);
+	ASSERT_CQE(&self->ring, REQ(0), -EMSGSIZE, 0);
+	prep_slot_send(&self->ring, self->net.tx, self->data, 100, 0,
+		       IORING_RECVSEND_NOTIF_FLUSH);
+	ASSERT_SUBMIT(&self->ring, 1);
+	ASSERT_CQE(&self->ring, REQ(0), 100, 0);
+	ASSERT_NOTIF(&self->ring, TAG(0), 0);
+	ASSERT_RECEIVED(&self->net, self->data, 100);
+
+	prep_slot_send(&self->ring, self->net.tx, self->data, 1 << 20, 1, 0);
+	ASSERT_SUBMIT(&self->ring, 1);
+	ASSERT_CQE(&self->ring, REQ(0), -EMSGSIZE, 0);
+	ASSERT_FLUSH(&self->ring, 1, 1);
+	ASSERT_NOTIF(&self->ring, TAG(1), 0);
+}
+
+TEST_F(slots, contract_04_explicit_result)
+{
+	struct io_uring_cqe first, second;
+	const struct io_uring_cqe *req, *notif;
+
+	prep_slot_send(&self->ring, self->net.tx, self->data, 100, 0, 0);
+	ASSERT_SUBMIT(&self->ring, 1);
+	ASSERT_CQE(&self->ring, REQ(0), 100, 0);
+	prep_flush(&self->ring, 0, 1, 0);
+	ASSERT_SUBMIT(&self->ring, 1);
+
+	/* the flush's own CQE may come on either side of the notification */
+	ASSERT_EQ(0, ring_next(&self->ring, &first));
+	ASSERT_EQ(0, ring_next(&self->ring, &second));
+	req = first.user_data == FLUSH_REQ ? &first : &second;
+	notif = first.user_data == FLUSH_REQ ? &second : &first;
+	ASSERT_EQ(FLUSH_REQ, req->user_data);
+	ASSERT_EQ(0, req->res);
+	ASSERT_EQ(0, req->flags);
+	ASSERT_EQ(TAG(0), notif->user_data);
+	ASSERT_EQ(0, notif->res);
+	ASSERT_EQ(0, notif->flags);
+}
+
+TEST_F(slots, contract_04_explicit_range)
+{
+	unsigned int slot;
+
+	for (slot = 0; slot < NR_SLOTS; slot++)
+		prep_slot_send(&self->ring, self->net.tx, self->data, 100, slot, 0);
+	ASSERT_SUBMIT(&self->ring, NR_SLOTS);
+	for (slot = 0; slot < NR_SLOTS; slot++)
+		ASSERT_CQE(&self->ring, REQ(0), 100, 0);
+
+	ASSERT_FLUSH(&self->ring, 1, 2);
+	ASSERT_NOTIFS(&self->ring, 1, 2, 0);
+	ASSERT_QUIET(&self->ring);
+	/* those two are empty by now */
+	ASSERT_FLUSH(&self->ring, 0, NR_SLOTS);
+	for (slot = 0; slot < 2; slot++) {
+		struct io_uring_cqe cqe = {};
+
+		ASSERT_EQ(0, ring_next(&self->ring, &cqe));
+		ASSERT_TRUE(cqe.user_data == TAG(0) || cqe.user_data == TAG(3));
+		ASSERT_EQ(0, cqe.flags);
+	}
+}
+
+TEST_F(slots, contract_04_empty_slots_pass_over)
+{
+	unsigned int i;
+
+	for (i = 0; i < 3; i++)
+		ASSERT_FLUSH(&self->ring, 0, NR_SLOTS);
+	ASSERT_QUIET(&self->ring);
+
+	/* and no sequence number was spent on them */
+	prep_slot_send(&self->ring, self->net.tx, self->data, 100, 0,
+		       IORING_RECVSEND_NOTIF_FLUSH);
+	ASSERT_SUBMIT(&self->ring, 1);
+	ASSERT_CQE(&self->ring, REQ(0), 100, 0);
+	ASSERT_NOTIF(&self->ring, TAG(0), 0);
+}
+
+/* A new tag counts from the next notifier on, of empty slots too. */
+TEST_F(slots, contract_04_new_tag)
+{
+	const __u64 tag = 0xbeef00000000ULL;
+	unsigned int slot;
+
+	prep_slot_send(&self->ring, self->net.tx, self->data, 100, 0, 0);
+	ASSERT_SUBMIT(&self->ring, 1);
+	ASSERT_CQE(&self->ring, REQ(0), 100, 0);
+	ASSERT_EQ(1, flush_slots(&self->ring, 0, 2, tag));
+	ASSERT_NOTIF(&self->ring, TAG(0), 0);
+
+	for (slot = 0; slot < 3; slot++) {
+		prep_slot_send(&self->ring, self->net.tx, self->data, 100, slot,
+			       IORING_RECVSEND_NOTIF_FLUSH);
+		ASSERT_SUBMIT(&self->ring, 1);
+		ASSERT_CQE(&self->ring, REQ(0), 100, 0);
+		ASSERT_NOTIF(&self->ring, slot < 2 ? tag : TAG(slot), slot == 0);
+	}
+
+	/* tag 0 keeps the tag */
+	prep_slot_send(&self->ring, self->net.tx, self->data, 100, 0, 0);
+	ASSERT_SUBMIT(&self->ring, 1);
+	ASSERT_CQE(&self->ring, REQ(0), 100, 0);
+	ASSERT_FLUSH(&self->ring, 0, 1);
+	ASSERT_NOTIF(&self->ring, tag, 2);
+	prep_slot_send(&self->ring, self->net.tx, self->data, 100, 0,
+		       IORING_RECVSEND_NOTIF_FLUSH);
+	ASSERT_SUBMIT(&self->ring, 1);
+	ASSERT_CQE(&self->ring, REQ(0), 100, 0);
+	ASSERT_NOTIF(&self->ring, tag, 3);
+}
+
+struct bad_flush {
+	const char *what;
+	__u64 first;
+	unsigned int nr, ioprio;
+	int err;
+};
+
+static const struct bad_flush bad_flushes[] = {
+	{ "no slots asked for", 0, 0, IORING_RSRC_UPDATE_NOTIF, -EINVAL },
+	{ "one too many", 0, NR_SLOTS + 1, IORING_RSRC_UPDATE_NOTIF, -EINVAL },
+	{ "past the end", NR_SLOTS, 1, IORING_RSRC_UPDATE_NOTIF, -EINVAL },
+	{ "far past the end", 0xfffffff0, 1, IORING_RSRC_UPDATE_NOTIF, -EINVAL },
+	{ "sum past 2^32", 0xffffffff, 2, IORING_RSRC_UPDATE_NOTIF, -EOVERFLOW },
+	{ "longer than any table", 1, 0xfffffff0, IORING_RSRC_UPDATE_NOTIF, -EINVAL },
+	{ "len past 2^32", 2, 0xffffffff, IORING_RSRC_UPDATE_NOTIF, -EOVERFLOW },
+	{ "off past 2^32", (1ULL << 32) + 1, 1, IORING_RSRC_UPDATE_NOTIF,
+	  -EOVERFLOW },
+	{ "off wraps 2^64", ~0ULL, 2, IORING_RSRC_UPDATE_NOTIF, -EOVERFLOW },
+	{ "unknown update", 0, 1, IORING_RSRC_UPDATE_NOTIF + 1, -EINVAL },
+	{ "unknown update", 0, 1, 0xffff, -EINVAL },
+};
+
+TEST_F(slots, contract_10_bad_flushes)
+{
+	unsigned int i;
+
+	prep_slot_send(&self->ring, self->net.tx, self->data, 100, 0, 0);
+	ASSERT_SUBMIT(&self->ring, 1);
+	ASSERT_CQE(&self->ring, REQ(0), 100, 0);
+
+	for (i = 0; i < ARRAY_SIZE(bad_flushes); i++) {
+		const struct bad_flush *bad = &bad_flushes[i];
+		struct io_uring_cqe cqe = {};
+
+		prep_flush(&self->ring, bad->first, bad->nr, 1)->ioprio =
+			bad->ioprio;
+		ASSERT_SUBMIT(&self->ring, 1);
+		ASSERT_EQ(0, ring_next(&self->ring, &cqe));
+		EXPECT_EQ(FLUSH_REQ, cqe.user_data)
+			TH_LOG("%s: flushed after all?", bad->what);
+		EXPECT_EQ(bad->err, cqe.res)
+			TH_LOG("%s", bad->what);
+	}
+	/* none of them flushed, or changed the tag */
+	ASSERT_QUIET(&self->ring);
+	ASSERT_FLUSH(&self->ring, 0, 1);
+	ASSERT_NOTIF(&self->ring, TAG(0), 0);
+}
+
+TEST_F(slots, contract_10_flush_without_slots)
+{
+	ASSERT_EQ(0, unregister_slots(&self->ring));
+	prep_flush(&self->ring, 0, 1, 0);
+	ASSERT_SUBMIT(&self->ring, 1);
+	ASSERT_CQE(&self->ring, FLUSH_REQ, -EINVAL, 0);
+}
+
+/* IORING_OP_RSRC_UPDATE with ioprio 0 is what it was under its old name. */
+TEST_F(slots, contract_11_files_update)
+{
+	int fds[2] = { -1, -1 };
+	struct io_uring_sqe *sqe;
+
+	ASSERT_EQ(0, ring_register(&self->ring, IORING_REGISTER_FILES, fds, 2));
+	fds[1] = self->net.tx;
+	sqe = prep_flush(&self->ring, 0, 2, (unsigned long)fds);
+	sqe->ioprio = IORING_RSRC_UPDATE_FILES;
+	ASSERT_SUBMIT(&self->ring, 1);
+	ASSERT_CQE(&self->ring, FLUSH_REQ, 2, 0);
+
+	/* the registered file can be sent through */
+	sqe = prep_slot_send(&self->ring, 1, self->data, 100, 0,
+			     IORING_RECVSEND_NOTIF_FLUSH);
+	sqe->flags = IOSQE_FIXED_FILE;
+	ASSERT_SUBMIT(&self->ring, 1);
+	ASSERT_CQE(&self->ring, REQ(0), 100, 0);
+	ASSERT_NOTIF(&self->ring, TAG(0), 0);
+	ASSERT_RECEIVED(&self->net, self->data, 100);
+}
+
+NOTIF_TEST_MAIN

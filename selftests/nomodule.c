@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0
+/* A patched kernel in which the module is not there and cannot be loaded. */
+#include "fixture.h"
+
+FIXTURE(nomodule)
+{
+	struct io_uring ring;
+	struct pair net;
+	char data[1000];
+};
+
+RING_VARIANTS(nomodule);
+
+FIXTURE_SETUP(nomodule)
+{
+	OPEN_PAIR(&self->net, NET_LO, AF_INET, SOCK_DGRAM);
+	ASSERT_EQ(0, ring_init(&self->ring, variant->setup));
+	if (!register_slots(&self->ring, 1))
+		SKIP(return, "the module is there: loaded, or built in");
+	fill_pattern(self->data, sizeof(self->data), 9);
+}
+
+FIXTURE_TEARDOWN(nomodule)
+{
+	ring_exit(&self->ring);
+	pair_close(&self->net);
+}
+
+TEST_F(nomodule, contract_10_register)
+{
+	EXPECT_EQ(-EOPNOTSUPP, register_slots(&self->ring, 1));
+	EXPECT_EQ(-ENXIO, unregister_slots(&self->ring));
+}
+
+TEST_F(nomodule, contract_10_send)
+{
+	struct io_uring_cqe cqe = {};
+
+	prep_slot_send(&self->ring, self->net.tx, self->data, 100, 0, 0);
+	ASSERT_SUBMIT(&self->ring, 1);
+	ASSERT_EQ(0, ring_next(&self->ring, &cqe));
+	ASSERT_EQ(-EINVAL, cqe.res);
+	if (cqe.flags & IORING_CQE_F_MORE)
+		ASSERT_CQE(&self->ring, REQ(0), 0, IORING_CQE_F_NOTIF);
+}
+
+TEST_F(nomodule, contract_10_flush)
+{
+	prep_flush(&self->ring, 0, 1, 0);
+	ASSERT_SUBMIT(&self->ring, 1);
+	ASSERT_CQE(&self->ring, FLUSH_REQ, -EINVAL, 0);
+}
+
+TEST_F(nomodule, contract_11_send_zc_as_before)
+{
+	struct io_uring_sqe *sqe = ring_sqe(&self->ring);
+
+	io_uring_prep_sendzc(sqe, self->net.tx, self->data, 1000, 0, 0);
+	sqe->user_data = REQ(1);
+	ASSERT_SUBMIT(&self->ring, 1);
+	ASSERT_CQE(&self->ring, REQ(1), 1000, IORING_CQE_F_MORE);
+	ASSERT_CQE(&self->ring, REQ(1), 0, IORING_CQE_F_NOTIF);
+	ASSERT_RECEIVED(&self->net, self->data, 1000);
+}
+
+NOTIF_TEST_MAIN

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What a test of notification slots needs of a ring, beyond the kernel's
+ * mini_liburing.h: waiting with a deadline, slots, and requests that use them.
+ */
+#ifndef NOTIF_TEST_RING_H
+#define NOTIF_TEST_RING_H
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include <io_uring/mini_liburing.h>
+
+/* A CQE that has not come after so long is lost, on a slow machine too. */
+#define LOST_MS		15000
+/* How long to listen for a CQE that must not come. */
+#define QUIET_MS	50
+
+#define RING_ENTRIES	128
+
+/* user_data of requests, and tags of slots: never the same number */
+#define REQ(i)		(0x1000ULL + (i))
+#define FLUSH_REQ	0x2000ULL
+#define TAG(i)		(0xf00d00000000ULL + (i))
+
+#define RING_DEFER	(IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN)
+
+/*
+ * SUBMIT_ALL, because a test that submits a bad request among good ones wants
+ * the answers of all.
+ */
+static inline int ring_init(struct io_uring *ring, unsigned int setup)
+{
+	struct io_uring_params p = {
+		.flags = setup | IORING_SETUP_SUBMIT_ALL,
+		/* ms that an SQPOLL thread keeps a CPU from the rest */
+		.sq_thread_idle = 10,
+	};
+
+	return io_uring_queue_init_params(RING_ENTRIES, ring, &p);
+}
+
+/* io_uring_queue_exit() leaves the CQ ring mapped, and with that the ring open. */
+static inline void ring_exit(struct io_uring *ring)
+{
+	unsigned long cq = (unsigned long)ring->cq.khead & -4096UL;
+	size_t cq_size = ring->cq.ring_sz;
+
+	io_uring_queue_exit(ring);
+	munmap((void *)cq, cq_size);
+}
+
+static inline int ring_register(struct io_uring *ring, unsigned int opcode,
+				const void *arg, unsigned int nr_args)
+{
+	int ret = syscall(__NR_io_uring_register, ring->ring_fd, opcode, arg,
+			  nr_args);
+
+	return ret < 0 ? -errno : ret;
+}
+
+/* Run what is pending for the ring, wait @ms for @nr CQEs. */
+static inline int ring_wait(struct io_uring *ring, unsigned int nr,
+			    unsigned int ms)
+{
+	struct __kernel_timespec ts = {
+		.tv_sec = ms / 1000,
+		.tv_nsec = ms % 1000 * 1000000LL,
+	};
+	struct io_uring_getevents_arg arg = {
+		.ts = (unsigned long)&ts,
+	};
+	int ret = syscall(__NR_io_uring_enter, ring->ring_fd, 0, nr,
+			  IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG, &arg,
+			  sizeof(arg));
+
+	return ret < 0 ? -errno : 0;
+}
+
+static inline bool ring_empty(struct io_uring *ring)
+{
+	return *ring->cq.khead ==
+	       __atomic_load_n(ring->cq.ktail, __ATOMIC_ACQUIRE);
+}
+
+/* Take the next CQE off the ring, -ETIME if none comes within @ms. */
+static inline int ring_next_ms(struct io_uring *ring, struct io_uring_cqe *cqe,
+			       unsigned int ms)
+{
+	struct io_uring_cq *cq = &ring->cq;
+
+	while (ring_empty(ring)) {
+		int ret = ring_wait(ring, 1, ms);
+
+		if (ret && ret != -EINTR)
+			return ret;
+	}
+	*cqe = cq->cqes[*cq->khead & *cq->kring_mask];
+	io_uring_cqe_seen(ring);
+	return 0;
+}
+
+static inline int ring_next(struct io_uring *ring, struct io_uring_cqe *cqe)
+{
+	return ring_next_ms(ring, cqe, LOST_MS);
+}
+
+/*
+ * Submit what is prepared. The kernel's thread of an SQPOLL ring takes requests
+ * when it likes: wake it and wait until it did, mini_liburing relies on that.
+ */
+static inline int ring_submit(struct io_uring *ring)
+{
+	int ret = io_uring_submit(ring);
+
+	if (!(ring->flags & IORING_SETUP_SQPOLL))
+		return ret;
+	io_uring_enter(ring->ring_fd, 0, 0, IORING_ENTER_SQ_WAKEUP, NULL);
+	while (__atomic_load_n(ring->sq.khead, __ATOMIC_ACQUIRE) !=
+	       *ring->sq.ktail)
+		sched_yield();
+	return ret;
+}
+
+static inline int register_slots_as(struct io_uring *ring,
+				    const struct io_uring_notification_slot *slots,
+				    unsigned int nr, unsigned int flags)
+{
+	struct io_uring_notification_register reg = {
+		.nr_slots = nr,
+		.flags = flags,
+		.data = (unsigned long)slots,
+	};
+
+	return ring_register(ring, IORING_REGISTER_NOTIFIERS, &reg, sizeof(reg));
+}
+
+/* @nr slots as in v3 of the series, slot i with the tag TAG(i). */
+static inline int register_slots(struct io_uring *ring, unsigned int nr)
+{
+	struct io_uring_notification_slot *slots = calloc(nr, sizeof(*slots));
+	unsigned int i;
+	int ret;
+
+	if (!slots)
+		return -ENOMEM;
+	for (i = 0; i < nr; i++)
+		slots[i].tag = TAG(i);
+	ret = register_slots_as(ring, slots, nr, 0);
+	free(slots);
+	return ret;
+}
+
+static inline int unregister_slots(struct io_uring *ring)
+{
+	return ring_register(ring, IORING_UNREGISTER_NOTIFIERS, NULL, 0);
+}
+
+/* A free SQE; no test prepares more than the ring has. */
+static inline struct io_uring_sqe *ring_sqe(struct io_uring *ring)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
+
+	if (!sqe) {
+		printf("# the ring has no free SQE\n");
+		abort();
+	}
+	return sqe;
+}
+
+/* A SEND_ZC through @slot; the caller may change the SQE before it submits. */
+static inline struct io_uring_sqe *
+prep_slot_send(struct io_uring *ring, int fd, const void *buf, size_t len,
+	       unsigned int slot, unsigned int ioprio)
+{
+	struct io_uring_sqe *sqe = ring_sqe(ring);
+
+	io_uring_prep_sendzc(sqe, fd, buf, len, MSG_WAITALL,
+			     IORING_SEND_ZC_NOTIF_SLOT | ioprio);
+	sqe->notification_idx = slot;
+	sqe->user_data = REQ(0);
+	return sqe;
+}
+
+/* The same as SENDMSG_ZC. */
+static inline struct io_uring_sqe *
+prep_slot_sendmsg(struct io_uring *ring, int fd, const struct msghdr *msg,
+		  unsigned int slot, unsigned int ioprio)
+{
+	struct io_uring_sqe *sqe = prep_slot_send(ring, fd, msg, 1, slot, ioprio);
+
+	sqe->opcode = IORING_OP_SENDMSG_ZC;
+	return sqe;
+}
+
+static inline struct io_uring_sqe *
+prep_flush(struct io_uring *ring, __u64 first, unsigned int nr, __u64 tag)
+{
+	struct io_uring_sqe *sqe = ring_sqe(ring);
+
+	memset(sqe, 0, sizeof(*sqe));
+	sqe->opcode = IORING_OP_RSRC_UPDATE;
+	sqe->ioprio = IORING_RSRC_UPDATE_NOTIF;
+	sqe->fd = -1;
+	sqe->off = first;
+	sqe->len = nr;
+	sqe->addr = tag;
+	sqe->user_data = FLUSH_REQ;
+	return sqe;
+}
+
+/*
+ * Flush, and post a CQE only if that fails: the notifications are then all
+ * that the ring shows, wherever the request's own CQE would stand among them.
+ */
+static inline int flush_slots(struct io_uring *ring, unsigned int first,
+			      unsigned int nr, __u64 tag)
+{
+	prep_flush(ring, first, nr, tag)->flags = IOSQE_CQE_SKIP_SUCCESS;
+	return ring_submit(ring);
+}
+
+#endif

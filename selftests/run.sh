@@ -1,0 +1,116 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# Run the selftests, and show what KUnit said of the module, as one stream of
+# TAP. As root in the virtual machine: it sets up a network and loads and
+# unloads the module.
+#
+#	BIN=<folder of the built programs> [TESTS=<part of a name>]
+#	[KO=<module file, to insmod instead of modprobe>] run.sh
+#
+# TESTS picks the programs, and of the others the tests, whose name it is part
+# of. Exit status: 0 when nothing failed.
+set -u
+
+here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=/dev/null
+. "$here/net.sh"
+
+MODULE=io_uring_notif
+PROGS="register send flush options buffers memlock async lifetime again net usage"
+# seconds that a program may take in all, each of its tests has its own limit
+LIMIT=${LIMIT:-1200}
+TESTS=${TESTS:-}
+
+die() {
+	echo "Bail out! $*"
+	exit 1
+}
+
+# matches NAME: does TESTS pick it?
+matches() {
+	case $1 in *"$TESTS"*) return 0 ;; esac
+	return 1
+}
+
+# pick PROGRAM: the arguments that make it run what TESTS picks; 1: nothing.
+pick() {
+	matches "$1" && return
+	picked=$("$BIN/$1" --names | grep -F -- "$TESTS" | sed 's/^/-r /')
+	[ -n "$picked" ] && echo "$picked"
+}
+
+# Run one program between two lines for tap.awk, which numbers its tests.
+run_prog() {
+	if [ ! -x "$BIN/$1" ]; then
+		printf '@begin %s\n@end %s 127\n' "$1" "$1"
+		return
+	fi
+	args=$(pick "$1") || return
+	echo "@begin $1"
+	# shellcheck disable=SC2086 # one word an argument
+	timeout -k 5 "$LIMIT" "$BIN/$1" $args 2>&1 </dev/null
+	echo "@end $1 $?"
+}
+
+# The tests for which the module must not be there, and must not come.
+without_module() {
+	loader=/proc/sys/kernel/modprobe
+	was=$(cat "$loader")
+	rmmod "$MODULE" 2>/dev/null
+	echo /bin/false >"$loader"
+	run_prog nomodule
+	echo "$was" >"$loader"
+}
+
+insert_module() {
+	if [ -n "${KO:-}" ]; then
+		insmod "$KO"
+	else
+		modprobe "$MODULE"
+	fi
+}
+
+# Load the module; one that is built in cannot be loaded, but works.
+load_module() {
+	reason=$(insert_module 2>&1) && return
+	"$BIN/register" -r reg.plain.contract_10_register_unregister \
+		>/dev/null 2>&1 && return
+	printf '@begin module\n1..1\nnot ok 1 load # %s\n@end module 1\n' "$reason"
+	return 1
+}
+
+# The results of KUnit suites that came with the module.
+kunit() {
+	matches kunit || return
+	echo "@kunit"
+	for results in /sys/kernel/debug/kunit/*/results; do
+		[ -e "$results" ] || continue
+		suite=$(basename "$(dirname "$results")")
+		case $suite in
+		*notif*) ;;
+		*) grep -q "# module: $MODULE\$" "$results" || continue ;;
+		esac
+		echo "@suite $suite"
+		cat "$results"
+	done
+	echo "@end kunit 0"
+}
+
+run_all() {
+	without_module
+	load_module || return
+	for prog in $PROGS; do
+		run_prog "$prog"
+	done
+	kunit
+}
+
+[ "$(id -u)" -eq 0 ] || die "this needs root"
+[ -n "${NOTIF_ANY_MACHINE:-}" ] || grep -q virtme /proc/cmdline ||
+	die "this is no virtme-ng guest (NOTIF_ANY_MACHINE=1 runs it all the same)"
+[ -n "${BIN:-}" ] || die "BIN is not set"
+mountpoint -q /sys/kernel/debug ||
+	mount -t debugfs none /sys/kernel/debug 2>/dev/null
+net_up 1500 || die "no network for the tests"
+run_all | awk -f "$here/tap.awk"
