@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-2.0
+# A person's view of the project. The kernel's view is Kbuild; the work is done by scripts/.
+
+# What may be given on the command line, passed on as it was typed: make expands no $ in it
+VARIABLES := FLAVOUR CPUS MEM ACCEL KSRC FILE TESTS TIMEOUT ARGS CMD
+unexport $(VARIABLES)
+$(foreach name,$(VARIABLES),$(eval export NOTIF_$(name) := $$(value $(name))))
+# Where the person stands, also with `make -C`
+export NOTIF_PWD := $(PWD)
+export PYTHONDONTWRITEBYTECODE := 1
+
+TARGETS := run test vm kernel headers graft ungraft series check clean
+
+.PHONY: help $(TARGETS)
+.DEFAULT_GOAL := help
+
+help:
+	@echo "io_uring notification slots: zero-copy send, a Rust module in a patched Linux 7.3"
+	@echo
+	@echo "  make run       send a file through slots in a VM, verified, beside copying and SEND_ZC"
+	@echo "                 (FILE= your own file, ARGS= options of the program, ARGS=--help lists them)"
+	@echo "  make test      all tests, in a debug kernel (TESTS= only those whose name has this in it)"
+	@echo "  make vm        a shell in a VM with the module loaded (CMD='...' runs a command instead)"
+	@echo "  make headers   install the patched UAPI headers, print their folder"
+	@echo "  make kernel    only build the kernel"
+	@echo "  make graft     put the project into a kernel tree of yours (KSRC=dir); ungraft takes it out"
+	@echo "  make series    write the patch series for a kernel tree, into series/"
+	@echo "  make check     format, lint and static checks of everything, no VM"
+	@echo "  make clean     remove what this checkout made, say what the cache holds"
+	@echo
+	@echo "  FLAVOUR=release|debug  CPUS=2  MEM=2G  ACCEL=auto|kvm|tcg|icount  TIMEOUT=seconds"
+	@echo "  KSRC=dir: a Linux 7.3 tree of yours instead of Debian's; it is left as it is"
+	@echo "  NOTIF_CACHE=dir: where kernels are kept (now $${NOTIF_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/io_uring-notif})"
+
+$(TARGETS):
+	@scripts/setup.sh for $@
+	@/usr/bin/python3 scripts/notif.py $@

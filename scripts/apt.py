@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Debian's kernel source package, through an apt configuration of our own.
+
+It reads the machine's own mirror and keys, and one suite that need not be
+enabled on the machine; nothing of the machine's apt is changed.
+"""
+
+import os
+import re
+import subprocess
+import time
+from pathlib import Path
+
+from common import Fail, Step, failure, log, need_space, output, stop
+
+SUITE = "trixie-backports"
+KEYRINGS = [Path("/usr/share/keyrings/debian-archive-keyring.gpg"),
+            Path("/usr/share/keyrings/debian-archive-keyring.pgp")]
+
+
+def codename(os_release: str) -> str:
+    """The machine's release, from its /etc/os-release."""
+    found = re.search(r"^VERSION_CODENAME=(\w+)$", os_release, re.M)
+    return found.group(1) if found else ""
+
+
+def deb822_mirrors(text: str, suite: str) -> list[tuple[str, str]]:
+    """(URI, key file or "") of every deb822 stanza that has `suite` in main."""
+    found = []
+    for stanza in re.split(r"\n\s*\n", text):
+        lines = [line for line in stanza.splitlines() if not line.startswith("#")]
+        fields = dict(re.findall(r"^([\w-]+):[ \t]*(.*)$", "\n".join(lines), re.M))
+        if (suite in fields.get("Suites", "").split() and "main" in fields.get("Components", "").split()
+                and "deb" in fields.get("Types", "").split() and fields.get("Enabled", "yes") != "no"):
+            key = fields.get("Signed-By", "")
+            found += [(uri, key if key.startswith("/") else "") for uri in fields.get("URIs", "").split()]
+    return found
+
+
+def line_mirrors(text: str, suite: str) -> list[tuple[str, str]]:
+    """The same of the older one-line format."""
+    found = []
+    for line in text.splitlines():
+        match = re.match(r"deb\s+(?:\[(.*?)\]\s+)?(\S+)\s+(\S+)\s+(.*)", line.strip())
+        if match and match.group(3) == suite and "main" in match.group(4).split():
+            key = re.search(r"signed-by=(/\S+)", match.group(1) or "")
+            found.append((match.group(2), key.group(1) if key else ""))
+    return found
+
+
+def machine_mirror(etc: Path = Path("/etc")) -> tuple[str, str]:
+    """(URI, key file) of the mirror that this machine installs its own release from."""
+    try:
+        suite = codename((etc / "os-release").read_text(encoding="utf-8"))
+    except OSError:
+        suite = ""
+    files = [etc / "apt/sources.list", *sorted((etc / "apt/sources.list.d").glob("*"))]
+    for file in files:
+        if file.suffix in (".list", ".sources") and file.is_file():
+            text = file.read_text(encoding="utf-8", errors="replace")
+            mirrors = (deb822_mirrors if file.suffix == ".sources" else line_mirrors)(text, suite)
+            for uri, key in mirrors:
+                keys = [Path(key)] if key else KEYRINGS
+                for keyring in keys:
+                    if keyring.exists():
+                        return uri, str(keyring)
+    raise Fail("this machine's apt names no Debian mirror for its own release; "
+               "give a Linux 7.3 tree: make run KSRC=dir")
+
+
+class Repository:
+    """A private apt: its configuration, lists and downloads in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        uri, key = machine_mirror()
+        for sub in ("parts", "state/lists/partial", "cache/archives/partial", "download"):
+            (folder / sub).mkdir(parents=True, exist_ok=True)
+        (folder / "parts/kernel.sources").write_text(
+            f"Types: deb\nURIs: {uri}\nSuites: {SUITE}\nComponents: main\nSigned-By: {key}\n", encoding="utf-8")
+        # Read besides the machine's own configuration, whose proxies and options stay
+        (folder / "apt.conf").write_text(
+            'Dir::Etc::SourceList "/dev/null";\n'
+            f'Dir::Etc::SourceParts "{folder}/parts";\n'
+            f'Dir::State "{folder}/state";\n'
+            f'Dir::Cache "{folder}/cache";\n'
+            'APT::Sandbox::User "root";\n'
+            'Acquire::Languages "none";\n', encoding="utf-8")
+        self.env = dict(os.environ, APT_CONFIG=str(folder / "apt.conf"), LC_ALL="C")
+
+    def run(self, command: list[str], step: Step, total: int = 0) -> None:
+        """Run apt-get, watching the download folder grow."""
+        log().write(f"$ {' '.join(command)}\n")
+        process = subprocess.Popen(command, env=self.env, cwd=self.folder / "download", stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        try:
+            while process.poll() is None:
+                got = sum(f.stat().st_size for f in self.folder.glob("download/*")) if total else 0
+                step.update(got // 1000000)
+                time.sleep(0.1)
+        finally:
+            stop(process)
+        assert process.stdout
+        text = process.stdout.read()
+        log().write(text)
+        if process.returncode:
+            lines = [line for line in text.splitlines() if line.startswith(("E:", "W:", "Err:"))]
+            raise failure(" ".join(command[:2]), process.returncode, lines[:6])
+
+    def download(self, name: str) -> tuple[Path, str]:
+        """Download a package; its file and its version."""
+        with Step(f"reading the package list of {SUITE}") as step:
+            try:
+                self.run(["apt-get", "update", "-q"], step)
+            except Fail as error:
+                raise Fail(f"this machine's mirror does not answer, or has no {SUITE} any more; "
+                           f"try again, or give a tree: make run KSRC=dir (log: {log().path})") from error
+        try:
+            shown = output(["apt-cache", "show", "--no-all-versions", name], self.env)
+        except Fail as error:
+            raise Fail(f"{name} is not in {SUITE} of this machine's mirror any more; "
+                       f"give a tree of that series: make run KSRC=dir") from error
+        fields = dict(re.findall(r"^(Version|Size): (\S+)$", shown, re.M))
+        size = int(fields["Size"])
+        need_space(self.folder, size / 1e9 + 3, "the kernel source")
+        for old in (self.folder / "download").glob("*"):
+            if fields["Version"].replace(":", "%3a") not in old.name:
+                old.unlink()
+        with Step(f"downloading {name} {fields['Version']}", size // 1000000, " MB") as step:
+            self.run(["apt-get", "download", "-q", f"{name}={fields['Version']}"], step, size)
+        return next((self.folder / "download").glob(f"{name}_*.deb")), fields["Version"]

@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: GPL-2.0
+"""From a grafted tree to an image: what a VM needs of one kernel, kept under a key of its inputs."""
+
+import json
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import graft
+from cache import digest, files_digest, lock, made_whole, prune, write_if_changed
+from common import Fail, PROJECT, Step, cache_dir, log, need_space, output, run, say
+from source import Tree
+from toolchain import Toolchain
+
+FLAVOURS = ("release", "debug")
+RECIPE = "1"
+KEEP = 8
+OBJECT = re.compile(r"^  (CC|AS|HOSTCC|HOSTLD|RUSTC|RUSTC L|BINDGEN|LD|AR)(\s+\[M\])?\s+\S+$")
+# Lines of the kinds above in a build from nothing; replaced by the figure of this machine's last one
+OBJECTS = {"release": 1810, "debug": 1900}
+MUST = ("CONFIG_RUST", "CONFIG_MODULES", "CONFIG_IO_URING", "CONFIG_IO_URING_NOTIF")
+
+
+@dataclass(frozen=True)
+class Image:
+    """A built kernel: a folder with bzImage, config and lib/modules."""
+
+    folder: Path
+    flavour: str
+
+    @property
+    def bzimage(self) -> Path:
+        """What the VM boots."""
+        return self.folder / "bzImage"
+
+    @property
+    def modules(self) -> Path | None:
+        """The folder that modprobe reads, None when the kernel has no module."""
+        return next((self.folder / "lib/modules").glob("*"), None)
+
+
+def fragments(flavour: str) -> list[Path]:
+    """The configuration of a flavour, in the order in which it is merged."""
+    return [PROJECT / "configs/base.config", PROJECT / f"configs/{flavour}.config"]
+
+
+def check_flavour(flavour: str) -> None:
+    """A Fail when there is no such flavour."""
+    if flavour not in FLAVOURS:
+        raise Fail(f"FLAVOUR={flavour} is unknown; say FLAVOUR=release or FLAVOUR=debug")
+
+
+def graft_key(tree: Tree) -> str:
+    """A key of the kernel and of what the graft changes in it."""
+    parts = [tree.version, files_digest(graft.patch_files(), PROJECT),
+             files_digest(graft.project_files(graft.KERNEL_PARTS), PROJECT)]
+    if tree.user:
+        # A tree of the user's own changes under us: its files, their sizes and times
+        links = [os.path.join(f, n) for f, _, names in os.walk(tree.src) for n in names]
+        names = {os.path.relpath(path, tree.src) for path in links if os.path.islink(path)}
+        for name in sorted(names | {n for p in graft.patch_files() for n in graft.touched(p)}):
+            stat = os.stat(tree.pristine(name)) if tree.pristine(name).exists() else None
+            parts.append(f"{name} {stat.st_size} {stat.st_mtime_ns}" if stat else name)
+    return digest(parts)
+
+
+def image_key(tree: Tree, tools: Toolchain, flavour: str) -> str:
+    """A key of everything that an image is made from."""
+    return digest([RECIPE, graft_key(tree), tools.ident(), flavour, files_digest(fragments(flavour), PROJECT)])
+
+
+def kernel_make(tree: Tree, tools: Toolchain, out: Path) -> list[str]:
+    """The start of every make in the kernel tree."""
+    return ["make", f"-j{os.cpu_count() or 1}", "-C", str(tree.src), f"O={out}", *tools.make()]
+
+
+def wanted_options(files: list[Path]) -> dict[str, str]:
+    """What the fragments ask for: the last one wins."""
+    found: dict[str, str] = {}
+    for file in files:
+        found |= dict(re.findall(r"^(CONFIG_\w+)=(.*)$", file.read_text(encoding="utf-8"), re.M))
+    return found
+
+
+def configure(tree: Tree, tools: Toolchain, flavour: str, out: Path) -> None:
+    """Make .config from tinyconfig and the fragments when either, or a compiler, has changed."""
+    kconfig = [str(p) for p in (tree.src / "Kconfig", tree.src / graft.WHERE / "Kconfig")]
+    key = digest([tools.ident(), files_digest(fragments(flavour), PROJECT), *kconfig,
+                  *(Path(p).read_bytes() if Path(p).exists() else b"" for p in kconfig),
+                  (tree.src / "io_uring/Kconfig").read_bytes() if (tree.src / "io_uring/Kconfig").exists() else b""])
+    stamp = out / ".notif-config"
+    if (out / ".config").exists() and stamp.exists() and stamp.read_text(encoding="utf-8") == key:
+        return
+    with Step(f"configuring the {flavour} kernel"):
+        make, env = kernel_make(tree, tools, out), tools.env()
+        out.mkdir(parents=True, exist_ok=True)
+        # Made beside the old one: make looks at what has changed, option by option
+        run([*make, "KCONFIG_CONFIG=.config.new", "tinyconfig"], "make tinyconfig", env)
+        run([str(tree.src / "scripts/kconfig/merge_config.sh"), "-m", "-O", str(out), str(out / ".config.new"),
+             *map(str, fragments(flavour))], "merge_config.sh", dict(env, KCONFIG_CONFIG=str(out / ".config.new")), out)
+        run([*make, "KCONFIG_CONFIG=.config.new", "olddefconfig"], "make olddefconfig", env)
+        check_config(out / ".config.new", flavour)
+        write_if_changed(out / ".config", (out / ".config.new").read_bytes())
+        stamp.write_text(key, encoding="utf-8")
+
+
+def check_config(config: Path, flavour: str) -> None:
+    """Compare what kconfig made of the fragments with what they ask for."""
+    text = config.read_text(encoding="utf-8")
+    got = dict(re.findall(r"^(CONFIG_\w+)=(.*)$", text, re.M))
+    for name, value in wanted_options(fragments(flavour)).items():
+        if got.get(name, "n") != value:
+            log().write(f"config: {name}={value} wanted, {got.get(name, 'n')} it is\n")
+            if name in MUST and value != "n":
+                raise Fail(f"kconfig turns {name} off (it is {got.get(name, 'n')}, {value} was asked for); "
+                           f"`make -C {config.parent} rustavailable` says what Rust misses, {log().path} the rest")
+
+
+def compile_kernel(tree: Tree, tools: Toolchain, flavour: str, out: Path) -> None:
+    """Run make, counting objects; the figure of a build from nothing is kept for the next one."""
+    need_space(out, 1, f"building the {flavour} kernel")
+    record, stamp = cache_dir() / f"objects-{flavour}", out / ".notif-built"
+    whole = int(record.read_text(encoding="utf-8")) if record.exists() else OBJECTS[flavour]
+    counter = out / ".notif-objects"
+    # A build that was interrupted goes on counting where it stopped; one that ended rebuilds what changed
+    first = not stamp.exists() and not (out / "vmlinux").exists()
+    done = int(counter.read_text(encoding="utf-8")) if first and counter.exists() else 0
+    total = whole if first else None
+    with Step(f"building the {flavour} kernel", total, " objects") as step:
+        step.done = done
+
+        def count(line: str) -> None:
+            if OBJECT.match(line):
+                step.update(step.done + 1)
+            else:
+                step.update()
+
+        try:
+            run([*kernel_make(tree, tools, out), "bzImage", "modules"], f"building the {flavour} kernel",
+                tools.env(), on_line=count)
+        finally:
+            counter.write_text(str(step.done), encoding="utf-8")
+    if first:
+        record.write_text(str(step.done), encoding="utf-8")
+    stamp.touch()
+
+
+def install_image(tree: Tree, tools: Toolchain, out: Path, folder: Path) -> None:
+    """Copy what a VM needs of a build into the image's folder, whole or not at all."""
+    with made_whole(folder) as temp:
+        shutil.copy2(out / "arch/x86/boot/bzImage", temp / "bzImage")
+        shutil.copy2(out / ".config", temp / "config")
+        run([*kernel_make(tree, tools, out), f"INSTALL_MOD_PATH={temp}", "modules_install"],
+            "make modules_install", tools.env())
+        for link in (temp / "lib/modules").glob("*/build"):
+            link.unlink()
+        write_if_changed(temp / "info.json", json.dumps(
+            {"kernel": tree.version, "tools": tools.ident(), "source": str(tree.src), "build": str(out)}).encode())
+
+
+def find_image(tree: Tree, tools: Toolchain, flavour: str) -> Image:
+    """The image of this checkout's kernel, built when it is not there."""
+    folder = cache_dir() / "images" / f"{flavour}-{image_key(tree, tools, flavour)}"
+    if not folder.exists():
+        with lock("build", f"building the {flavour} kernel"):
+            if not folder.exists():
+                graft.sync(tree)
+                out = tree.build(flavour)
+                configure(tree, tools, flavour, out)
+                compile_kernel(tree, tools, flavour, out)
+                install_image(tree, tools, out, folder)
+                prune(cache_dir() / "images", KEEP)
+    os.utime(folder)
+    return Image(folder, flavour)
+
+
+def find_headers(tree: Tree, tools: Toolchain) -> Path:
+    """A folder whose include/ has the patched UAPI headers, as `make headers_install` makes it."""
+    key = digest([RECIPE, tree.version, files_digest(graft.patch_files(), PROJECT),
+                  str(tree.user or ""), graft_key(tree) if tree.user else ""])
+    folder = cache_dir() / "headers" / key
+    if not folder.exists():
+        with lock("build", "installing the UAPI headers"), Step("installing the UAPI headers"):
+            if not folder.exists():
+                graft.sync(tree)
+                out = tree.folder / "build-headers"
+                out.mkdir(parents=True, exist_ok=True)
+                # headers_install without its rsync: `headers` makes the same files, and they are copied here
+                run([*kernel_make(tree, tools, out), "headers"], "make headers", tools.env())
+                with made_whole(folder) as temp:
+                    shutil.copytree(out / "usr/include", temp / "include",
+                                    ignore=lambda d, names: [n for n in names if not is_header(Path(d) / n)])
+                prune(cache_dir() / "headers", KEEP)
+    os.utime(folder)
+    return folder
+
+
+def is_header(path: Path) -> bool:
+    """Whether headers_install would copy it."""
+    return path.is_dir() or path.suffix == ".h"
+
+
+def build_userland(name: str, tree: Tree, tools: Toolchain, headers: Path) -> Path:
+    """Build selftests/ or samples/ with their own Makefile; the folder of the programs."""
+    out = cache_dir() / "userland" / f"{digest([str(PROJECT)])}-{headers.name}" / name
+    out.mkdir(parents=True, exist_ok=True)
+    command = ["make", f"-j{os.cpu_count() or 1}", "-C", str(PROJECT / name), f"OUT={out}",
+               f"UAPI={headers}/include", f"KSRC={tree.src}"]
+    env = tools.env()
+    if not (PROJECT / name / "Makefile").exists():
+        raise Fail(f"{name}/Makefile is not there; this checkout is not whole, clone it again")
+    with lock("userland", f"building {name}"), Step(f"building {name}"):
+        if not tree.user and not (tree.src / graft.WHERE / "Kbuild").exists():
+            graft.sync(tree)
+        run(command, f"building {name}", env)
+        prune(cache_dir() / "userland", KEEP)
+    return out
+
+
+def kernel_release(out: Path) -> str:
+    """The release that a built kernel calls itself."""
+    return (out / "include/config/kernel.release").read_text(encoding="utf-8").strip()
+
+
+def report(image: Image) -> None:
+    """Say what was built and where it is."""
+    size = image.bzimage.stat().st_size / 1e6
+    module = output(["find", str(image.folder / "lib"), "-name", "*.ko"]).split()
+    say(f"  {image.flavour} kernel: {image.bzimage} ({size:.1f} MB), modules: "
+        f"{', '.join(Path(m).name for m in module) or 'none'}")

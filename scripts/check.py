@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: GPL-2.0
+"""`make check`: format, lint and static checks; one line each, and all of them run."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import build
+import graft
+import source
+import toolchain
+from cache import lock
+from common import Fail, PROJECT, log
+
+# checkpatch's opinions that do not fit, and why
+IGNORED = {
+    "FILE_PATH_CHANGES": "the MAINTAINERS entry is its own matter",
+}
+TEST_IGNORED = {
+    "MULTISTATEMENT_MACRO_USE_DO_WHILE": "FIXTURE() and its kin declare, they are no statements",
+    "MACRO_ARG_REUSE": "kselftest_harness.h's way of naming fixtures",
+    "MACRO_WITH_FLOW_CONTROL": "ASSERT_ in a macro returns, as it is meant to",
+    "SPACING": "FIXTURE_DATA(x) *self is no multiplication",
+}
+SHOWN = 15
+
+
+class Skip(Exception):
+    """A check that cannot run here, with the reason."""
+
+
+class Checks:
+    """The checks of one checkout, and what they need."""
+
+    def __init__(self) -> None:
+        self.tools = toolchain.find_toolchain()
+        self.tree = source.find_tree()
+        self.failed: list[str] = []
+
+    def run(self, name: str, check: Callable[[], str]) -> None:
+        """Run one check and print its line; a check returns what it found wrong."""
+        try:
+            wrong = check().strip()
+        except Skip as reason:
+            print(f"ok {name} # SKIP {reason}", flush=True)
+            return
+        except Fail as error:
+            wrong = str(error)
+        log().write(f"== {name}\n{wrong}\n")
+        print(f"{'not ok' if wrong else 'ok'} {name}", flush=True)
+        if wrong:
+            self.failed.append(name)
+            lines = wrong.splitlines()
+            for line in lines[:SHOWN]:
+                print(f"    {line}")
+            if len(lines) > SHOWN:
+                print(f"    ({len(lines) - SHOWN} lines more in {log().path})", flush=True)
+
+    def said(self, command: list[str], cwd: Path = PROJECT, stdin: Path | None = None) -> str:
+        """What a tool says that finds something wrong; nothing when it does not."""
+        with (stdin or Path("/dev/null")).open("rb") as file:
+            done = subprocess.run(command, cwd=cwd, env=self.tools.env(), text=True, errors="replace",
+                                  stdin=file, capture_output=True, check=False)
+        return (done.stdout + done.stderr) or f"{command[0]} exited with status {done.returncode}" \
+            if done.returncode else ""
+
+    def rustfmt(self) -> str:
+        """The kernel's format of Rust."""
+        files = [str(p) for p in graft.project_files(("rust",)) if p.suffix == ".rs"]
+        config = self.tree.src / ".rustfmt.toml"
+        return self.said(["rustfmt", "--check", "--edition=2021", "--config-path", str(config), *files])
+
+    def kernel_objects(self, *options: str) -> tuple[str, str]:
+        """Build only our objects, in the release folder; (warnings and errors, all output)."""
+        out = self.tree.build("release")
+        with lock("build", "make check"):
+            graft.sync(self.tree)
+            build.configure(self.tree, self.tools, "release", out)
+            command = [*build.kernel_make(self.tree, self.tools, out), "-k", *options, f"{graft.WHERE}/"]
+            done = subprocess.run(command, env=self.tools.env(), text=True, errors="replace",
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        log().write(done.stdout)
+        lines = done.stdout.splitlines()
+        first = next((n for n, line in enumerate(lines) if re.search(r"\b(warning|error)\b.*[:\[]|\*\*\*", line)), None)
+        wrong = "\n".join(lines[max(first - 1, 0):]) if first is not None else ""
+        if done.returncode and not wrong:
+            wrong = "\n".join(lines[-8:])
+        return wrong, done.stdout
+
+    def touch(self, suffix: str) -> None:
+        """Make our objects of one language out of date in the build, so that they are compiled again."""
+        folder = self.tree.build("release") / graft.WHERE
+        for kept in folder.rglob("*.o") if folder.exists() else []:
+            if (self.tree.src / graft.WHERE / kept.relative_to(folder)).with_suffix(suffix).exists():
+                kept.unlink()
+
+    def clippy(self) -> str:
+        """clippy, as the kernel calls it; no warning is let through."""
+        if not (self.tools.rust_bin / "clippy-driver").exists():
+            raise Skip("this rustc has no clippy-driver")
+        self.touch(".rs")
+        try:
+            return self.kernel_objects("CLIPPY=1")[0]
+        finally:
+            self.touch(".rs")
+
+    def warnings(self) -> str:
+        """The compilers' own warnings, W=1."""
+        self.touch(".rs")
+        self.touch(".c")
+        return self.kernel_objects("W=1")[0]
+
+    def sparse(self) -> str:
+        """sparse on the shim."""
+        sparse = shutil.which("sparse")
+        if not sparse:
+            raise Skip("sparse is not installed")
+        self.touch(".c")
+        wrong, _ = self.kernel_objects("C=2", "CF=-D__CHECK_ENDIAN__")
+        ours = [line for line in wrong.splitlines() if graft.WHERE in line or "***" in line]
+        others = [line for line in wrong.splitlines() if re.search(r"(include|arch)/.*: error:", line)]
+        if others:
+            raise Skip(f"this sparse does not understand the kernel's headers ({others[0].split(': ', 1)[-1]})")
+        return "\n".join(ours)
+
+    def checkpatch(self, *arguments: str, stdin: Path | None = None, ignored: dict[str, str] | None = None) -> str:
+        """checkpatch.pl --strict."""
+        names = ",".join(IGNORED | (ignored or {}))
+        command = ["perl", str(self.tree.src / "scripts/checkpatch.pl"), "--strict", "--no-tree", "--terse",
+                   "--show-types", "--no-summary", f"--ignore={names}", *arguments]
+        return self.said(command, stdin=stdin)
+
+    def patches(self) -> str:
+        """The hooks, by standard input: checkpatch takes a patch that git tracks for a source file."""
+        said = [self.checkpatch("-", stdin=p).replace("-:", f"{p.name}:") for p in graft.patch_files()]
+        return "".join(text for text in said if text)
+
+    def c_sources(self, parts: tuple[str, ...], ignored: dict[str, str]) -> str:
+        """Our own C, as files."""
+        files = [str(p) for part in parts for p in sorted((PROJECT / part).rglob("*.[ch]"))]
+        return self.checkpatch("-f", *files, ignored=ignored) if files else ""
+
+    def shim(self) -> str:
+        """The C that runs in the kernel."""
+        return self.c_sources(("shim",), {})
+
+    def programs(self) -> str:
+        """The C that runs on it."""
+        return self.c_sources(("selftests", "samples"), TEST_IGNORED)
+
+    def shellcheck(self) -> str:
+        """Every shell script."""
+        if not shutil.which("shellcheck"):
+            raise Skip("shellcheck is not installed")
+        files = [p for p in [*PROJECT.rglob("*.sh"), PROJECT / ".ci/run"] if p.is_file()]
+        return self.said(["shellcheck", *map(str, files)])
+
+    def python(self) -> str:
+        """These scripts: types checked strictly, which compiles them too."""
+        mypy = toolchain.find_venv("mypy-2", "mypy", "mypy")
+        files = sorted(PROJECT.rglob("*.py"))
+        return self.said([str(mypy), "--strict", "--no-error-summary", "--cache-dir",
+                          str(mypy.parent.parent / "cache"), *map(str, files)], PROJECT / "scripts")
+
+    def lengths(self) -> str:
+        """Files that a person reads in one sitting: 400 lines at most."""
+        files = [*PROJECT.glob("scripts/**/*"), *graft.project_files(("rust", "shim", "selftests"))]
+        long = [(len(p.read_bytes().splitlines()), p) for p in files if p.suffix in (".py", ".sh", ".rs", ".c", ".h")]
+        return "\n".join(f"{path.relative_to(PROJECT)}: {lines} lines" for lines, path in long if lines > 400)
+
+
+def main() -> None:
+    """Run every check."""
+    checks = Checks()
+    checks.run("rustfmt", checks.rustfmt)
+    checks.run("clippy", checks.clippy)
+    checks.run("compiler warnings (W=1)", checks.warnings)
+    checks.run("sparse", checks.sparse)
+    checks.run("checkpatch of patches/", checks.patches)
+    checks.run("checkpatch of shim/", checks.shim)
+    checks.run("checkpatch of selftests/ and samples/", checks.programs)
+    checks.run("shellcheck", checks.shellcheck)
+    checks.run("mypy --strict", checks.python)
+    checks.run("file lengths", checks.lengths)
+    if checks.failed:
+        raise Fail(f"make check: {', '.join(checks.failed)}; see above and {log().path}")

@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What `make` calls: python3 scripts/notif.py TARGET, with the Makefile's variables in the environment."""
+
+import os
+import shlex
+import shutil
+import signal
+import sys
+import tarfile
+import time
+import unittest
+from pathlib import Path
+from types import FrameType
+
+import build
+import check
+import graft
+import series
+import source
+import toolchain
+import vm
+from cache import digest, lock
+from common import PROJECT, Fail, Step, cache_dir, log, open_log, output, say
+from tap import Tap
+
+MEGABYTES = 64
+VARIABLES = ("FLAVOUR", "CPUS", "MEM", "ACCEL", "KSRC", "FILE", "TESTS", "TIMEOUT", "ARGS", "CMD")
+
+
+def option(name: str, default: str = "") -> str:
+    """A variable of the Makefile."""
+    return os.environ.get(name) or default
+
+
+def ksrc_argument() -> Path:
+    """KSRC= for the targets that cannot do without."""
+    if not option("KSRC"):
+        raise Fail("KSRC= is missing; give the kernel tree: KSRC=dir")
+    return Path(option("KSRC")).resolve()
+
+
+def prepare(flavour: str) -> tuple[source.Tree, toolchain.Toolchain, build.Image, Path]:
+    """Everything before a boot: compilers, source, image, virtme-ng."""
+    build.check_flavour(flavour)
+    tools = toolchain.find_toolchain()
+    virtme = toolchain.find_virtme()
+    tree = source.find_tree()
+    return tree, tools, build.find_image(tree, tools, flavour), virtme
+
+
+def kernel() -> None:
+    """Build one flavour and say where it is."""
+    *_, image, _ = prepare(option("FLAVOUR", "release"))
+    build.report(image)
+
+
+def headers() -> None:
+    """Install the patched UAPI headers; the folder is the last line."""
+    tools = toolchain.find_toolchain()
+    print(build.find_headers(source.find_tree(), tools) / "include")
+
+
+def machine() -> None:
+    """A shell in the VM, or CMD= in it."""
+    settings = vm.Settings.from_environment(600)
+    *_, image, virtme = prepare(option("FLAVOUR", "release"))
+    here, command = option("NOTIF_PWD", os.getcwd()), option("CMD")
+    if not command:
+        result = vm.shell(image, virtme, settings, here)
+        vm.verdict(result, "the shell", settings.timeout)
+        return
+    vm.verdict(vm.in_vm(image, virtme, settings, command, here), f"`{command}`", settings.timeout)
+
+
+def default_file(tree: source.Tree) -> Path:
+    """64 MiB of real bytes: the sources of the kernel's network, as one archive."""
+    path = cache_dir() / f"default-{MEGABYTES}MiB"
+    if path.exists():
+        return path
+    with lock("file", "making the default file"), Step("making the default file"):
+        temp = path.with_suffix(".tmp")
+        with tarfile.open(temp, "w") as archive:
+            for folder in ("net", "drivers/net", "kernel", "fs"):
+                for file in sorted((tree.src / folder).rglob("*.[ch]")):
+                    archive.add(file.resolve(), str(file.relative_to(tree.src)))
+                    if archive.offset > MEGABYTES << 20:
+                        break
+        os.truncate(temp, MEGABYTES << 20)
+        os.replace(temp, path)
+    return path
+
+
+def main_job() -> None:
+    """Send a file through the VM's two NICs: by copy, by SEND_ZC, through slots."""
+    settings = vm.Settings.from_environment(900)
+    wanted = option("FILE")
+    file = Path(option("NOTIF_PWD", os.getcwd())) / wanted
+    if wanted and not (file.is_file() and os.access(file, os.R_OK) and file.stat().st_size):
+        raise Fail(f"FILE={wanted} is no file with bytes in it that can be read; give another")
+    tree, tools, image, virtme = prepare(option("FLAVOUR", "release"))
+    programs = build.build_userland("samples", tree, tools, build.find_headers(tree, tools))
+    file = file if wanted else default_file(tree)
+    command = (f"BIN={shlex.quote(str(programs))} {shlex.quote(str(PROJECT / 'samples/run.sh'))} "
+               f"{shlex.quote(str(file.resolve()))} {option('ARGS')}")
+    result = vm.in_vm(image, virtme, settings, command, str(PROJECT))
+    vm.verdict(result, "the main job", settings.timeout)
+
+
+class HostResult(unittest.TestResult):
+    """The self-checks of these scripts as lines of TAP."""
+
+    def __init__(self, tap: Tap) -> None:
+        super().__init__()
+        self.tap = tap
+
+    def addSuccess(self, test: unittest.TestCase) -> None:
+        """One that passed."""
+        self.tap.result(True, f"tooling: {test.shortDescription() or test.id()}")
+
+    def addFailure(self, test: unittest.TestCase, err: object) -> None:
+        """One that failed, with its trace as a comment."""
+        super().addFailure(test, err)  # type: ignore[arg-type]
+        self.report(test, self.failures[-1][1])
+
+    def addError(self, test: unittest.TestCase, err: object) -> None:
+        """One that broke."""
+        super().addError(test, err)  # type: ignore[arg-type]
+        self.report(test, self.errors[-1][1])
+
+    def report(self, test: unittest.TestCase, trace: str) -> None:
+        """A result that is not ok."""
+        self.tap.result(False, f"tooling: {test.shortDescription() or test.id()}")
+        for line in trace.splitlines():
+            self.tap.emit(f"# {line}")
+
+
+def emit(line: str) -> None:
+    """A line of TAP, at once."""
+    print(line, flush=True)
+    log().write(line + "\n")
+
+
+def guest_tests(tap: Tap) -> None:
+    """selftests/run.sh in the debug kernel; a splat or a crash is a failed test."""
+    settings = vm.Settings.from_environment(1500)
+    tree, tools, image, virtme = prepare(option("FLAVOUR", "debug"))
+    programs = build.build_userland("selftests", tree, tools, build.find_headers(tree, tools))
+    command = (f"BIN={shlex.quote(str(programs))} TESTS={shlex.quote(option('TESTS'))} "
+               f"{shlex.quote(str(PROJECT / 'selftests/run.sh'))}")
+    rest = b""
+
+    def lines(data: bytes) -> None:
+        nonlocal rest
+        *whole, rest = (rest + data).split(b"\n")
+        for line in whole:
+            tap.line(line.decode(errors="replace").rstrip("\r"))
+
+    tap.begin()
+    failed = tap.failed
+    start = time.monotonic()
+    say(f"  booting the {image.flavour} kernel")
+    result = vm.in_vm(image, virtme, settings, command, str(PROJECT), lines)
+    if rest:
+        tap.line(rest.decode(errors="replace"))
+    tap.end("selftests/run.sh")
+    # A test that failed makes run.sh fail: that is told already
+    if result.splats or result.hung or result.status is None or (result.status and tap.failed == failed):
+        try:
+            vm.verdict(result, "selftests/run.sh", settings.timeout)
+        except Fail as error:
+            tap.result(False, f"the kernel was silent: {error}")
+    else:
+        tap.result(True, "the kernel was silent: no warning, no leak")
+    say(f"  the VM ran for {time.monotonic() - start:.0f} s; its console is in {result.console}")
+
+
+def tests() -> None:
+    """Self-checks of the tooling, then the selftests in the debug VM; TAP, and a verdict."""
+    tap = Tap(emit)
+    if not option("TESTS"):
+        unittest.defaultTestLoader.discover(str(PROJECT / "scripts/tests"), "test_*.py").run(HostResult(tap))
+    try:
+        guest_tests(tap)
+    except Fail:
+        tap.result(False, "the selftests could be built and run")
+        tap.finish()
+        raise
+    if not tap.finish():
+        raise Fail(f"make test failed; the log is {log().path}")
+
+
+def do_graft() -> None:
+    """Graft a tree of the user's."""
+    ksrc = ksrc_argument()
+    graft.graft(ksrc)
+    print(f"{ksrc} has {graft.WHERE}/ now: set CONFIG_RUST=y and CONFIG_IO_URING_NOTIF=m and build it; "
+          f"`make ungraft KSRC={ksrc}` takes it out")
+
+
+def do_ungraft() -> None:
+    """Take it out."""
+    ksrc = ksrc_argument()
+    graft.ungraft(ksrc)
+    print(f"{ksrc} is as it was before the graft")
+
+
+def do_series() -> None:
+    """Write the series that would go upstream."""
+    tree = source.find_tree()
+    folder = series.write(tree, PROJECT / "series")
+    print(folder)
+
+
+def clean() -> None:
+    """Remove what this checkout made, say what the cache holds."""
+    for path in [PROJECT / "series", *PROJECT.rglob("__pycache__"), *PROJECT.rglob(".mypy_cache")]:
+        shutil.rmtree(path, ignore_errors=True)
+    mine = f"{digest([str(PROJECT)])}-"
+    for path in (cache_dir() / "userland").glob(mine + "*"):
+        shutil.rmtree(path)
+    size = output(["du", "-sh", str(cache_dir())]).split()[0] if cache_dir().exists() else "0"
+    print(f"{cache_dir()} holds the kernel source, builds, images and tools, {size}; "
+          f"it is shared by all checkouts, and `rm -rf {cache_dir()}` removes it")
+
+
+TARGETS = {"kernel": kernel, "headers": headers, "vm": machine, "run": main_job, "test": tests,
+           "graft": do_graft, "ungraft": do_ungraft, "series": do_series, "check": check.main, "clean": clean}
+
+
+def interrupt(number: int, _frame: FrameType | None) -> None:
+    """A request to end is an interrupt: children are stopped, temporary folders go."""
+    raise KeyboardInterrupt(number)
+
+
+def main() -> int:
+    """Run one target; an expected failure is one line."""
+    target = sys.argv[1] if len(sys.argv) == 2 else ""
+    if target not in TARGETS:
+        print(f"error: no target `{target}`; `make help` lists them", file=sys.stderr)
+        return 2
+    for name in VARIABLES:
+        os.environ[name] = os.environ.pop(f"NOTIF_{name}", os.environ.get(name, ""))
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        open_log(target)
+        TARGETS[target]()
+        return 0
+    except Fail as error:
+        print(f"error: {error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("error: interrupted; run it again, it goes on where it stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        hint = "free some space" if error.errno == 28 else "see the log"
+        print(f"error: {error.strerror}: {error.filename or ''}; {hint} ({log().path})", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
