@@ -12,7 +12,10 @@
 
 #include "stream.h"
 
-/* Nobody waits for a peer for ever. */
+/*
+ * Nobody waits for a peer for ever. Only for connected sockets: connect() with a
+ * time limit doesn't go on by itself when the work of a ring interrupts it.
+ */
 static void set_patience(int fd)
 {
 	struct timeval tv = { .tv_sec = PATIENCE_S };
@@ -56,9 +59,9 @@ int resolve(const char *addr, const char *port, int type, bool passive)
 		err = bind(fd, ai->ai_addr, ai->ai_addrlen) || listen(fd, 8) ?
 		      -errno : 0;
 	} else {
-		set_patience(fd);
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 		err = connect_patiently(fd, ai);
+		set_patience(fd);
 	}
 	freeaddrinfo(ai);
 	if (!err)
@@ -165,16 +168,17 @@ int data_socket(int ctl, int type, bool passive, unsigned int port)
 	fd = socket(ss.ss_family, type, 0);
 	if (fd < 0)
 		return -errno;
-	set_patience(fd);
 	if (passive)
 		err = bind(fd, (struct sockaddr *)&ss, len) ||
 		      (type == SOCK_STREAM && listen(fd, 1)) ? -errno : 0;
 	else
 		err = connect(fd, (struct sockaddr *)&ss, len) ? -errno : 0;
-	if (!err && !passive && type == SOCK_STREAM)
+	if (err) {
+		close(fd);
+		return err;
+	}
+	if (!passive && type == SOCK_STREAM)
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	if (!err)
-		return fd;
-	close(fd);
-	return err;
+	set_patience(fd);
+	return fd;
 }
