@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -90,6 +91,15 @@ class Step:
         self.start = self.shown = time.monotonic()
         self.tty = sys.stderr.isatty()
         self.open = False
+        self.lock = threading.Lock()
+        self.ended = threading.Event()
+        # Time goes on also while a command says nothing
+        self.clock = threading.Thread(target=self.tick, daemon=True)
+
+    def tick(self) -> None:
+        """Show the time gone until the step ends."""
+        while not self.ended.wait(1):
+            self.update()
 
     def text(self) -> str:
         """The line as it stands now."""
@@ -104,18 +114,19 @@ class Step:
 
     def update(self, done: int | None = None) -> None:
         """Say how far the step is; cheap enough to call for every line of output."""
-        if done is not None:
-            self.done = done
-        now = time.monotonic()
-        if now - self.shown < (0.2 if self.tty else 15):
-            return
-        self.shown = now
-        if self.tty:
-            sys.stderr.write("\r\033[K" + self.text())
-            self.open = True
-        else:
-            sys.stderr.write(self.text() + "\n")
-        sys.stderr.flush()
+        with self.lock:
+            if done is not None:
+                self.done = done
+            now = time.monotonic()
+            if now - self.shown < (0.2 if self.tty else 15):
+                return
+            self.shown = now
+            if self.tty:
+                sys.stderr.write("\r\033[K" + self.text())
+                self.open = True
+            else:
+                sys.stderr.write(self.text() + "\n")
+            sys.stderr.flush()
 
     def __enter__(self) -> "Step":
         log().write(f"== {self.name}\n")
@@ -123,10 +134,13 @@ class Step:
             sys.stderr.write(self.text())
             self.open = True
             sys.stderr.flush()
+        self.clock.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
                  trace: TracebackType | None) -> None:
+        self.ended.set()
+        self.clock.join()
         if self.open:
             sys.stderr.write("\r\033[K")
         gone = time.monotonic() - self.start
