@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The module comes and goes while rings without slots send, and while some have. */
+#include <sys/wait.h>
+
+#include "slots.h"
+
+#define MODULE	"io_uring_notif"
+#define ROUNDS	10
+
+static int load(void)
+{
+	/* KO: a module that is not where modprobe looks for it */
+	return system("if [ -n \"$KO\" ]; then insmod \"$KO\"; else modprobe " MODULE "; fi");
+}
+
+/* -errno, 0 once it has gone */
+static int unload(void)
+{
+	return syscall(__NR_delete_module, MODULE, O_NONBLOCK) ? -errno : 0;
+}
+
+/* The same, with patience for rings of tests before that are still on their way. */
+static int unload_soon(void)
+{
+	int ret, ms;
+
+	for (ms = 0; (ret = unload()) == -EAGAIN && ms < LOST_MS; ms += 10)
+		nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
+	return ret;
+}
+
+/* Mainline's SEND_ZC until @stop is closed: 0 when every one was answered twice. */
+static int send_until(FIXTURE_DATA(slots) *self, unsigned int setup, int stop)
+{
+	struct io_uring_cqe cqe;
+	struct io_uring ring;
+	char c;
+	int i;
+
+	if (ring_init(&ring, setup))
+		return 1;
+	while (recv(stop, &c, 1, MSG_DONTWAIT) < 0) {
+		io_uring_prep_sendzc(ring_sqe(&ring), self->net.tx, self->data,
+				     1000, 0, 0);
+		if (ring_submit(&ring) != 1)
+			return 2;
+		for (i = 0; i < 2; i++)
+			if (ring_next(&ring, &cqe) || cqe.res != (i ? 0 : 1000))
+				return 3;
+		if (receive_and_compare(self->net.rx, self->data, 1000))
+			return 4;
+	}
+	ring_exit(&ring);
+	return 0;
+}
+
+TEST_F(slots, contract_11_load_and_unload_under_traffic)
+{
+	int stop[2], status, i;
+	pid_t pid;
+
+	ASSERT_EQ(0, unregister_slots(&self->ring));
+	i = unload_soon();
+	if (i == -ENOENT)
+		SKIP(return, "the module is built in");
+	ASSERT_EQ(0, i);
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, stop));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		close(stop[0]);
+		_exit(send_until(self, variant->setup, stop[1]));
+	}
+	close(stop[1]);
+	for (i = 0; i < ROUNDS; i++) {
+		ASSERT_EQ(0, load());
+		ASSERT_EQ(0, unload_soon());
+	}
+	ASSERT_EQ(0, load());
+	close(stop[0]);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	ASSERT_EQ(0, status);
+	ASSERT_EQ(0, register_slots(&self->ring, NR_SLOTS));
+}
+
+TEST_F(slots, contract_09_slots_keep_the_module)
+{
+	int ret = unload();
+
+	if (ret == -ENOENT)
+		SKIP(return, "the module is built in");
+	ASSERT_EQ(-EAGAIN, ret);
+	ASSERT_EQ(0, unregister_slots(&self->ring));
+	ASSERT_EQ(0, unload_soon());
+	/* registering loads it where modprobe finds it */
+	if (getenv("KO"))
+		ASSERT_EQ(0, load());
+	ASSERT_EQ(0, register_slots(&self->ring, NR_SLOTS));
+	prep_slot_send(&self->ring, self->net.tx, self->data, 1000, 0,
+		       IORING_RECVSEND_NOTIF_FLUSH);
+	ASSERT_SUBMIT(&self->ring, 1);
+	ASSERT_CQE(&self->ring, REQ(0), 1000, 0);
+	ASSERT_NOTIF(&self->ring, TAG(0), 0);
+}
+
+NOTIF_TEST_MAIN
