@@ -68,6 +68,7 @@ impl Registration {
                 drain: Some(drain),
                 post: Some(post),
                 release: Some(release),
+                complete: Some(sys::complete),
             },
             GFP_KERNEL,
         )?;

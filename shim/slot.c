@@ -32,6 +32,7 @@ DEFINE_STATIC_CALL_NULL(io_notif_attach, *((struct io_notif_ops *)NULL)->attach)
 DEFINE_STATIC_CALL_NULL(io_notif_pin, *((struct io_notif_ops *)NULL)->pin);
 DEFINE_STATIC_CALL_NULL(io_notif_detach, *((struct io_notif_ops *)NULL)->detach);
 DEFINE_STATIC_CALL_NULL(io_notif_post, *((struct io_notif_ops *)NULL)->post);
+DEFINE_STATIC_CALL_NULL(io_notif_complete, *((struct io_notif_ops *)NULL)->complete);
 
 /**
  * io_notif_ops_register() - the module is ready to serve rings
@@ -50,6 +51,7 @@ int io_notif_ops_register(const struct io_notif_ops *ops)
 	static_call_update(io_notif_pin, ops->pin);
 	static_call_update(io_notif_detach, ops->detach);
 	static_call_update(io_notif_post, ops->post);
+	static_call_update(io_notif_complete, ops->complete);
 	io_notif_ops = ops;
 	return 0;
 }
@@ -60,8 +62,8 @@ EXPORT_SYMBOL_GPL(io_notif_ops_register);
  * @ops: what was registered; nobody calls it any more on return
  *
  * Nobody holds a reference to the module, so no ring has slots and no notifier
- * is in flight. What may be left is a task that was preempted in the last
- * instructions of a callback: wait for that one to have gone on.
+ * is in flight. What may be left is a task that was preempted on its way out of
+ * io_notif_ops::complete.
  *
  * Context: task, sleeps.
  */
@@ -73,8 +75,9 @@ void io_notif_ops_unregister(const struct io_notif_ops *ops)
 		static_call_update(io_notif_pin, NULL);
 		static_call_update(io_notif_detach, NULL);
 		static_call_update(io_notif_post, NULL);
+		static_call_update(io_notif_complete, NULL);
 	}
-	synchronize_rcu_tasks();
+	synchronize_rcu();
 }
 EXPORT_SYMBOL_GPL(io_notif_ops_unregister);
 
@@ -208,6 +211,26 @@ bool __io_notif_post(struct io_ring_ctx *ctx)
 {
 	return static_call(io_notif_post)(ctx);
 }
+
+/**
+ * io_notif_ubuf_complete() - ubuf_info_ops::complete of a notifier
+ * @skb:	not looked at
+ * @ubuf:	the notifier's; the caller gives up a reference to it
+ * @success:	the pages were not copied
+ *
+ * With the last reference the notifier may go, and the module with it. This one
+ * stays, and io_notif_ops_unregister() waits for what it calls. That can't be
+ * left to synchronize_rcu_tasks(): it would wait for every busy SQPOLL thread.
+ *
+ * Context: any that frees an skb, softirq included.
+ */
+void io_notif_ubuf_complete(struct sk_buff *skb, struct ubuf_info *ubuf,
+			    bool success)
+{
+	guard(rcu)();
+	static_call(io_notif_complete)(ubuf, success);
+}
+EXPORT_SYMBOL_GPL(io_notif_ubuf_complete);
 
 static void io_notif_tw(struct io_tw_req tw_req, io_tw_token_t tw)
 {

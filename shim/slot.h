@@ -84,8 +84,11 @@ enum {
  * @post:	post the notifications that are ready. Under the ring's CQ lock.
  *		True: release the ring
  * @release:	no slots and nothing in flight: free ctx->notif
+ * @complete:	an skb is done with the notifier's pages, or they were copied
+ *		unless @success
  *
- * All are called with ->uring_lock held, in task context.
+ * All but @complete are called with ->uring_lock held, in task context.
+ * @complete is called in any, as an RCU reader.
  */
 struct io_notif_ops {
 	struct module *owner;
@@ -108,6 +111,7 @@ struct io_notif_ops {
 	void (*drain)(struct io_notif_lane *lane);
 	bool (*post)(struct io_ring_ctx *ctx);
 	void (*release)(struct io_ring_ctx *ctx);
+	void (*complete)(struct ubuf_info *ubuf, bool success);
 };
 
 #if IS_ENABLED(CONFIG_IO_URING_NOTIF)
@@ -206,6 +210,8 @@ static inline void io_notif_ring_release(struct io_ring_ctx *ctx)
 /* For the module. */
 int io_notif_ops_register(const struct io_notif_ops *ops);
 void io_notif_ops_unregister(const struct io_notif_ops *ops);
+void io_notif_ubuf_complete(struct sk_buff *skb, struct ubuf_info *ubuf,
+			    bool success);
 void io_notif_kiocb_init(struct io_kiocb *kiocb, struct io_ring_ctx *ctx);
 void io_notif_lane_init(struct io_notif_lane *lane, struct io_ring_ctx *ctx);
 void io_notif_lane_exit(struct io_notif_lane *lane);

@@ -16,6 +16,7 @@ pub(crate) use ctx::{CqLocked, Ctx, Locked};
 pub(crate) use lane::{drain, Lane};
 pub(crate) use memory::{Handle, Owned};
 pub(crate) use uapi::{Registration, SlotConfig};
+pub(crate) use ubuf::complete;
 
 /// Clamps an index to an array, also where the CPU only guesses that it is in bounds.
 #[inline]

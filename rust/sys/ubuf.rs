@@ -35,7 +35,7 @@ use kernel::{
 };
 
 static UBUF_OPS: bindings::ubuf_info_ops = bindings::ubuf_info_ops {
-    complete: Some(complete),
+    complete: Some(bindings::io_notif_ubuf_complete),
     link_skb: Some(link_skb),
 };
 
@@ -206,18 +206,14 @@ unsafe fn notifier<'a>(ubuf: *mut bindings::ubuf_info) -> &'a Notifier {
     unsafe { &*ubuf.cast::<Notifier>() }
 }
 
-/// `ubuf_info_ops::complete`: an skb is done with the notifier's pages.
+/// `io_notif_ops::complete`: an skb is done with the notifier's pages.
 ///
-/// Any context, softirq included.
+/// Any context, softirq included, as an RCU reader.
 ///
 /// # Safety
 ///
 /// `ubuf` must be a notifier's, and the caller gives up a reference to it.
-unsafe extern "C" fn complete(
-    _skb: *mut bindings::sk_buff,
-    ubuf: *mut bindings::ubuf_info,
-    success: bool,
-) {
+pub(crate) unsafe extern "C" fn complete(ubuf: *mut bindings::ubuf_info, success: bool) {
     if !success {
         // SAFETY: The caller's reference keeps the notifier shared.
         unsafe { notifier(ubuf) }.copied().store(true, Relaxed);
