@@ -9,15 +9,18 @@ use crate::{
     notifier::{
         Active,
         Idle,
+        Notification,
         Place,
         Released, //
     },
     slot::cqe_flags,
     sys::{
+        trace,
         CqLocked,
         Ctx,
         Lane,
-        Locked, //
+        Locked,
+        Total, //
     },
 };
 use core::pin::Pin;
@@ -74,14 +77,35 @@ impl InFlight {
         self.count == 0
     }
 
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// How many wait to be used again.
+    pub(crate) fn idle(&self) -> usize {
+        self.idle.len()
+    }
+
+    /// Identifies the last notifier that was shared: those that come have larger numbers.
+    pub(crate) fn last_id(&self) -> u64 {
+        self.last_id
+    }
+
     /// Makes a notifier the one of a slot, which has none.
     ///
     /// Task context, may sleep. Fails with `ENOMEM`.
     #[inline]
     pub(crate) fn fill(&mut self, place: Place) -> Result<Active> {
         let idle = match self.idle.pop() {
-            Some(idle) => idle,
-            None => self.allocate()?,
+            Some(idle) => {
+                Total::Reused.count();
+                idle
+            }
+            None => {
+                Total::Created.count();
+                self.allocate()?
+            }
         };
         if !self.ctx.defers_task_work() {
             self.use_current_lane()?;
@@ -143,14 +167,24 @@ impl InFlight {
     #[inline]
     pub(crate) fn released(&mut self, released: Released, to: Where, lock: &mut Locked) {
         match to {
-            Where::Here => released.each(|released| self.ready(released, lock)),
+            Where::Here => released.each(|released| {
+                Total::CompletedInline.count();
+                self.ready(released, lock)
+            }),
             Where::TaskWork => released.defer(),
         }
     }
 
+    /// Goes on with a notifier that came by way of task_work.
+    #[inline]
+    pub(crate) fn arrived(&mut self, released: Released, lock: &mut Locked) {
+        Total::CompletedTaskWork.count();
+        self.ready(released, lock);
+    }
+
     /// Lets a notifier be posted with the next CQEs.
     #[inline]
-    pub(crate) fn ready(&mut self, mut released: Released, lock: &mut Locked) {
+    fn ready(&mut self, mut released: Released, lock: &mut Locked) {
         released.let_go(lock);
         if let Some(lane) = self
             .lanes
@@ -165,20 +199,19 @@ impl InFlight {
         self.ctx.request_post(lock);
     }
 
-    /// Posts what is ready. Whether that was all.
+    /// Posts what is ready, and passes it to `posted`. Whether that was all.
     #[inline]
-    pub(crate) fn post(&mut self, cq: &CqLocked) -> bool {
+    pub(crate) fn post(&mut self, cq: &CqLocked, mut posted: impl FnMut(&Notification)) -> bool {
         if self.ready.is_empty() {
             return false;
         }
         for released in self.ready.drain_all() {
             let (notification, idle) = released.complete();
-            self.ctx.fill_cqe(
-                cq,
-                notification.user_data,
-                notification.res,
-                cqe_flags(notification.seq, notification.typed),
-            );
+            let (user_data, res) = (notification.user_data, notification.res);
+            let cflags = cqe_flags(notification.seq, notification.typed);
+            self.ctx.fill_cqe(cq, user_data, res, cflags);
+            trace::complete(self.ctx, notification.id, user_data, res, cflags);
+            posted(&notification);
             self.count -= 1;
             // Beyond what is kept for later the notifier is freed.
             let _ = self.idle.push_within_capacity(idle);

@@ -18,12 +18,14 @@
 //! can do anything with it.
 
 use crate::sys::{
+    trace,
     Buffer,
     Ctx,
     Handle,
     Lane,
     Locked,
-    Owned, //
+    Owned,
+    Total, //
 };
 use core::{
     mem::take,
@@ -74,6 +76,10 @@ pub(crate) struct Released(Owned);
 /// A notification.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Notification {
+    /// The identity of the notifier, see [`Idle::share`].
+    pub(crate) id: u64,
+    /// The slot that held it.
+    pub(crate) slot: u16,
     pub(crate) user_data: u64,
     pub(crate) res: i32,
     pub(crate) seq: u32,
@@ -119,10 +125,18 @@ impl Active {
         (Attached(self.0.another(lock)), attached)
     }
 
+    /// How many requests have attached.
+    pub(crate) fn attached(&self, lock: &mut Locked) -> u32 {
+        self.0.state(lock).attached
+    }
+
     /// Flushes the notifier, as number `seq` of its slot.
     #[inline]
     pub(crate) fn flush(self, seq: u32, lock: &mut Locked) -> Option<Released> {
-        self.0.state(lock).seq = seq;
+        let (ctx, id) = (lock.ctx(), self.0.id());
+        let state = self.0.state(lock);
+        state.seq = seq;
+        trace::flush(ctx, state.slot, id, seq, state.attached);
         self.0.set_final();
         self.0.put(lock).map(Released)
     }
@@ -240,13 +254,21 @@ impl Released {
     /// What to post for the notifier, which can be used again then.
     #[inline]
     pub(crate) fn complete(mut self) -> (Notification, Idle) {
-        let copied = self.0.was_copied();
+        let (id, copied) = (self.0.id(), self.0.was_copied());
+        if copied {
+            Total::Copied.count();
+        }
+        if self.0.was_linked() {
+            Total::Linked.count();
+        }
         let state = self.0.state();
         let res = match state.report && copied {
             true => bindings::IORING_NOTIF_USAGE_ZC_COPIED as i32,
             false => 0,
         };
         let notification = Notification {
+            id,
+            slot: state.slot,
             user_data: state.tag,
             res,
             seq: state.seq,

@@ -38,6 +38,7 @@ use kernel::{
     bindings,
     error::to_result,
     prelude::*,
+    seq_file::SeqFile,
     uaccess::UserPtr, //
 };
 
@@ -68,6 +69,7 @@ impl Registration {
                 drain: Some(drain),
                 post: Some(post),
                 release: Some(release),
+                show: Some(show),
                 complete: Some(sys::complete),
             },
             GFP_KERNEL,
@@ -313,4 +315,14 @@ unsafe extern "C" fn release(ctx: *mut bindings::io_ring_ctx) {
     drop(unsafe { KBox::<Ring>::from_raw(bindings::io_notif_ctx_ring(ctx).cast()) });
     // SAFETY: The caller passes a valid ring, and holds the lock.
     unsafe { bindings::io_notif_ctx_set_ring(ctx, null_mut()) };
+}
+
+/// # Safety
+///
+/// See the module. The caller has `m` for itself.
+unsafe extern "C" fn show(ctx: *mut bindings::io_ring_ctx, m: *mut bindings::seq_file) {
+    // SAFETY: The caller passes a valid seq_file that nobody else uses.
+    let m = unsafe { SeqFile::from_raw(m) };
+    // SAFETY: The caller holds the lock, and there is `ctx->notif`.
+    unsafe { with_ring(ctx, |ring, lock| ring.show(m, lock)) }
 }

@@ -16,6 +16,7 @@ use crate::{
     },
     slot::Table,
     sys::{
+        trace,
         Buffer,
         CqLocked,
         Ctx,
@@ -27,6 +28,10 @@ use kernel::{
     bindings,
     page::PAGE_SHIFT,
     prelude::*,
+    seq_file::{
+        seq_print,
+        SeqFile, //
+    },
     uaccess::UserPtr, //
 };
 
@@ -69,7 +74,7 @@ impl Ring {
         if mixed && !registration.typed() {
             return Err(EINVAL);
         }
-        self.table = Some(Table::read(&registration)?);
+        self.table = Some(Table::read(&registration, self.in_flight.last_id())?);
         Ok(())
     }
 
@@ -114,7 +119,7 @@ impl Ring {
         let active = match &slot.active {
             Some(active) => active,
             None => match self.in_flight.fill(slot.place(index, typed)) {
-                Ok(active) => slot.active.insert(active),
+                Ok(active) => slot.put(active),
                 Err(e) => {
                     self.ctx.unaccount(pages);
                     return Err(e);
@@ -122,6 +127,7 @@ impl Ring {
             },
         };
         let (attached, count) = active.attach(request.report, pages, lock);
+        trace::attach(self.ctx, index, attached.id(), count, request.len);
         if slot.is_full(count) {
             // The request that has just attached keeps the notifier.
             let released = slot.flush(lock);
@@ -195,12 +201,27 @@ impl Ring {
     /// A released notifier came by way of task_work.
     #[inline]
     pub(crate) fn ready(&mut self, released: Released, lock: &mut Locked) {
-        self.in_flight.ready(released, lock);
+        self.in_flight.arrived(released, lock);
     }
 
     /// Posts what is ready. Whether the ring is done then.
     #[inline]
     pub(crate) fn post(&mut self, cq: &CqLocked) -> bool {
-        self.in_flight.post(cq) && self.table.is_none()
+        let table = &mut self.table;
+        let all = self.in_flight.post(cq, |notification| {
+            if let Some(table) = table {
+                table.posted(notification);
+            }
+        });
+        all && self.table.is_none()
+    }
+
+    /// Describes the slots and notifiers, a part of the ring's fdinfo.
+    pub(crate) fn show(&self, m: &SeqFile, lock: &mut Locked) {
+        if let Some(table) = &self.table {
+            table.show(m, lock);
+        }
+        seq_print!(m, "NotifsInFlight:\t{}\n", self.in_flight.count());
+        seq_print!(m, "NotifsIdle:\t{}\n", self.in_flight.idle());
     }
 }

@@ -6,6 +6,7 @@ use crate::{
     notifier::{
         Active,
         Attached,
+        Notification,
         Place,
         Released, //
     },
@@ -17,7 +18,11 @@ use crate::{
 };
 use kernel::{
     bindings,
-    prelude::*, //
+    prelude::*,
+    seq_file::{
+        seq_print,
+        SeqFile, //
+    }, //
 };
 
 /// A notification slot: a place for the notifier that requests attach to at the moment.
@@ -32,6 +37,8 @@ pub(crate) struct Slot {
     flush_after: u32,
     /// The notifier, from the first request that attaches until it is flushed.
     pub(crate) active: Option<Active>,
+    /// How many notifiers of the slot have not been posted, that in `active` included.
+    in_flight: u32,
 }
 
 impl Slot {
@@ -42,7 +49,15 @@ impl Slot {
             copy_below: config.0.copy_below,
             flush_after: config.0.flush_after,
             active: None,
+            in_flight: 0,
         }
+    }
+
+    /// Gives the slot, which has none, a notifier.
+    #[inline]
+    pub(crate) fn put(&mut self, active: Active) -> &Active {
+        self.in_flight += 1;
+        self.active.insert(active)
     }
 
     /// What a notifier is to know of the slot.
@@ -76,13 +91,15 @@ impl Slot {
 pub(crate) struct Table {
     slots: KVVec<Slot>,
     typed: bool,
+    /// Identifies the last notifier of the ring that is none of these slots'.
+    before: u64,
 }
 
 impl Table {
-    /// Reads the slots that a program registers.
+    /// Reads the slots that a program registers. `before` identifies the ring's last notifier.
     ///
     /// Fails with `EFAULT` for a bad pointer, `EINVAL` for a reserved field that is set, `ENOMEM`.
-    pub(crate) fn read(registration: &Registration) -> Result<Self> {
+    pub(crate) fn read(registration: &Registration, before: u64) -> Result<Self> {
         let mut slots = KVVec::with_capacity(registration.nr_slots(), GFP_KERNEL_ACCOUNT)?;
         let mut reader = registration.slots();
 
@@ -96,6 +113,7 @@ impl Table {
         Ok(Self {
             slots,
             typed: registration.typed(),
+            before,
         })
     }
 
@@ -139,6 +157,32 @@ impl Table {
         self.slots.get_mut(off..end).ok_or(EINVAL)
     }
 
+    /// A notifier has been posted, of one of these slots unless they were registered after it.
+    #[inline]
+    pub(crate) fn posted(&mut self, notification: &Notification) {
+        if notification.id <= self.before {
+            return;
+        }
+        if let Some(slot) = self.slots.get_mut(usize::from(notification.slot)) {
+            slot.in_flight -= 1;
+        }
+    }
+
+    /// Describes the slots.
+    pub(crate) fn show(&self, m: &SeqFile, lock: &mut Locked) {
+        seq_print!(m, "NotifSlots:\t{}\n", self.slots.len());
+        for (index, slot) in self.slots.iter().enumerate() {
+            let attached = slot.active.as_ref().map_or(0, |a| a.attached(lock));
+            seq_print!(
+                m,
+                "{index:5}: tag:0x{:x}, seq:{}, attached:{attached}, in_flight:{}\n",
+                slot.tag,
+                slot.seq,
+                slot.in_flight
+            );
+        }
+    }
+
     /// All slots.
     pub(crate) fn all(&mut self) -> &mut [Slot] {
         &mut self.slots
@@ -180,12 +224,13 @@ mod tests {
         Ok(Table {
             slots,
             typed: false,
+            before: 0,
         })
     }
 
     fn attach(slot: &mut Slot, index: u16, id: u64, lock: &mut Locked) -> Result<Attached> {
         let active = Idle::new(Ctx::dangling())?.share(id, slot.place(index, false), None);
-        Ok(slot.active.insert(active).attach(false, 0, lock).0)
+        Ok(slot.put(active).attach(false, 0, lock).0)
     }
 
     #[test]

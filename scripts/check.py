@@ -24,6 +24,12 @@ TEST_IGNORED = {
     "MACRO_WITH_FLOW_CONTROL": "ASSERT_ in a macro returns, as it is meant to",
     "SPACING": "FIXTURE_DATA(x) *self is no multiplication",
 }
+TRACE_IGNORED = {
+    "OPEN_ENDED_LINE": "TP_STRUCT__entry( and its kin, as in include/trace/events",
+    "PARENTHESIS_ALIGNMENT": "their arguments",
+    "SPACING": "TRACE_INCLUDE_PATH is no division",
+    "EXPORT_SYMBOL": "CREATE_TRACE_POINTS makes the functions",
+}
 SHOWN = 15
 
 
@@ -137,18 +143,19 @@ class Checks:
         said = [self.checkpatch("-", stdin=p).replace("-:", f"{p.name}:") for p in graft.patch_files()]
         return "".join(text for text in said if text)
 
-    def c_sources(self, parts: tuple[str, ...], ignored: dict[str, str]) -> str:
+    def c_sources(self, patterns: tuple[str, ...], ignored: dict[str, str]) -> str:
         """Our own C, as files."""
-        files = [str(p) for part in parts for p in sorted((PROJECT / part).rglob("*.[ch]"))]
+        files = [str(p) for pattern in patterns for p in sorted(PROJECT.glob(pattern))]
         return self.checkpatch("-f", *files, ignored=ignored) if files else ""
 
     def shim(self) -> str:
         """The C that runs in the kernel."""
-        return self.c_sources(("shim",), {})
+        trace = self.c_sources(("shim/trace.[ch]",), TRACE_IGNORED)
+        return self.c_sources(("shim/slot.[ch]", "shim/rust_helpers.c"), {}) + trace
 
     def programs(self) -> str:
         """The C that runs on it."""
-        return self.c_sources(("selftests", "samples"), TEST_IGNORED)
+        return self.c_sources(("selftests/*.[ch]", "samples/*.[ch]"), TEST_IGNORED)
 
     def shellcheck(self) -> str:
         """Every shell script."""

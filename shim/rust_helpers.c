@@ -10,6 +10,8 @@
 #include <linux/percpu-refcount.h>
 #include <linux/skbuff.h>
 
+#include "slot.h"
+
 __rust_helper size_t rust_helper_array_index_nospec(size_t index, size_t size)
 {
 	return array_index_nospec(index, size);
@@ -61,6 +63,11 @@ __rust_helper void rust_helper_io_notif_ctx_flush(struct io_ring_ctx *ctx)
 __rust_helper struct io_kiocb *rust_helper_io_notif_node_kiocb(struct llist_node *node)
 {
 	return container_of(node, struct io_kiocb, io_task_work.node);
+}
+
+__rust_helper void rust_helper_io_notif_count(enum io_notif_total what)
+{
+	this_cpu_inc(io_notif_totals.n[what]);
 }
 
 __rust_helper struct ubuf_info *rust_helper_skb_zcopy(struct sk_buff *skb)

@@ -2,7 +2,7 @@
 /*
  * Notification slots, the part that is built into io_uring: finds the module
  * that implements them, and calls it. It has no policy and no state of its own
- * but which module that is.
+ * but which module that is, and the totals that the module counts.
  *
  * A ring with ctx->notif holds a reference to the module from the moment that
  * it registers slots until the last of its notifiers has completed. Without
@@ -23,6 +23,9 @@
 #include "../../rsrc.h"
 #include "../../tw.h"
 #include "slot.h"
+
+DEFINE_PER_CPU(struct io_notif_totals, io_notif_totals);
+EXPORT_PER_CPU_SYMBOL_GPL(io_notif_totals);
 
 /* protects io_notif_ops */
 static DEFINE_MUTEX(io_notif_mutex);
@@ -90,6 +93,21 @@ static const struct io_notif_ops *io_notif_ops_get(void)
 			ops = io_notif_ops;
 	}
 	return ops;
+}
+
+/**
+ * io_notif_available() - can a ring register slots?
+ *
+ * Loads the module if need be.
+ *
+ * Context: task, sleeps.
+ */
+bool io_notif_available(void)
+{
+	if (READ_ONCE(io_notif_ops))
+		return true;
+	request_module("io_uring_notif");
+	return READ_ONCE(io_notif_ops);
 }
 
 /* As long as there is ctx->notif the module can't go, and no other can come. */
@@ -175,6 +193,12 @@ int io_notif_update(struct io_kiocb *req, u32 off, u32 len, u64 tag,
 						     io_notif_flags(issue_flags));
 	io_ring_submit_unlock(ctx, issue_flags);
 	return ret;
+}
+
+void io_notif_show_fdinfo(struct io_ring_ctx *ctx, struct seq_file *m)
+{
+	if (ctx->notif)
+		io_notif_ring_ops(ctx)->show(ctx, m);
 }
 
 struct io_notif_head *io_notif_attach(struct io_ring_ctx *ctx,
@@ -379,3 +403,20 @@ void io_notif_put_node(struct io_ring_ctx *ctx, struct io_rsrc_node *node)
 	io_put_rsrc_node(ctx, node);
 }
 EXPORT_SYMBOL_GPL(io_notif_put_node);
+
+/**
+ * io_notif_sum() - what all CPUs have counted
+ * @what:	of what
+ *
+ * Return: roughly that, as counting goes on.
+ */
+u64 io_notif_sum(enum io_notif_total what)
+{
+	u64 sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += per_cpu(io_notif_totals, cpu).n[what];
+	return sum;
+}
+EXPORT_SYMBOL_GPL(io_notif_sum);

@@ -10,6 +10,7 @@
 
 #include <linux/err.h>
 #include <linux/io_uring_types.h>
+#include <linux/percpu.h>
 #include <linux/skbuff.h>
 #include <linux/task_work.h>
 #include <linux/workqueue.h>
@@ -17,6 +18,7 @@
 struct io_notif_ring;
 struct io_rsrc_node;
 struct module;
+struct seq_file;
 
 /**
  * struct io_notif_head - the part of a notifier that C reads
@@ -51,6 +53,27 @@ struct io_notif_lane {
 	struct io_ring_ctx	*ctx;
 };
 
+/* What is counted of all rings, see Documentation/notification-slots.rst. */
+enum io_notif_total {
+	IO_NOTIF_CREATED,
+	IO_NOTIF_REUSED,
+	IO_NOTIF_COMPLETED_INLINE,
+	IO_NOTIF_COMPLETED_TASK_WORK,
+	IO_NOTIF_LINKED,
+	IO_NOTIF_COPIED,
+	IO_NOTIF_NR_TOTALS,
+};
+
+/**
+ * struct io_notif_totals - what a CPU has counted
+ * @n:	by enum io_notif_total
+ */
+struct io_notif_totals {
+	u64	n[IO_NOTIF_NR_TOTALS];
+};
+
+DECLARE_PER_CPU(struct io_notif_totals, io_notif_totals);
+
 /* flags of io_notif_ops::attach */
 enum {
 	/* the request asked for IORING_SEND_ZC_REPORT_USAGE */
@@ -84,6 +107,7 @@ enum {
  * @post:	post the notifications that are ready. Under the ring's CQ lock.
  *		True: release the ring
  * @release:	no slots and nothing in flight: free ctx->notif
+ * @show:	describe the slots, a part of the ring's fdinfo
  * @complete:	an skb is done with the notifier's pages, or they were copied
  *		unless @success
  *
@@ -111,11 +135,14 @@ struct io_notif_ops {
 	void (*drain)(struct io_notif_lane *lane);
 	bool (*post)(struct io_ring_ctx *ctx);
 	void (*release)(struct io_ring_ctx *ctx);
+	void (*show)(struct io_ring_ctx *ctx, struct seq_file *m);
 	void (*complete)(struct ubuf_info *ubuf, bool success);
 };
 
 #if IS_ENABLED(CONFIG_IO_URING_NOTIF)
 
+bool io_notif_available(void);
+void io_notif_show_fdinfo(struct io_ring_ctx *ctx, struct seq_file *m);
 int io_notif_register(struct io_ring_ctx *ctx, void __user *arg,
 		      unsigned int size);
 int io_notif_unregister(struct io_ring_ctx *ctx);
@@ -145,6 +172,16 @@ static inline bool io_notif_post(struct io_ring_ctx *ctx)
 }
 
 #else /* CONFIG_IO_URING_NOTIF */
+
+static inline bool io_notif_available(void)
+{
+	return false;
+}
+
+static inline void io_notif_show_fdinfo(struct io_ring_ctx *ctx,
+					struct seq_file *m)
+{
+}
 
 static inline int io_notif_register(struct io_ring_ctx *ctx, void __user *arg,
 				    unsigned int size)
@@ -221,5 +258,6 @@ void io_notif_fill_cqe(struct io_ring_ctx *ctx, u64 user_data, s32 res,
 int io_notif_account(struct io_ring_ctx *ctx, unsigned long nr_pages);
 void io_notif_unaccount(struct io_ring_ctx *ctx, unsigned long nr_pages);
 void io_notif_put_node(struct io_ring_ctx *ctx, struct io_rsrc_node *node);
+u64 io_notif_sum(enum io_notif_total what);
 
 #endif

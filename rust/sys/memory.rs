@@ -123,10 +123,22 @@ impl Owned {
         self.0.copied().load(Relaxed)
     }
 
+    /// Whether the notifier followed another one.
+    #[inline]
+    pub(crate) fn was_linked(&self) -> bool {
+        self.0.order.has_followed()
+    }
+
     /// The ring of the notifier.
     #[inline]
     pub(crate) fn ctx(&self) -> Ctx {
         self.0.ctx
+    }
+
+    /// What [`Owned::share`] was called with last.
+    #[inline]
+    pub(crate) fn id(&self) -> u64 {
+        self.0.id
     }
 
     /// Whether the notifier last went by `lane`.

@@ -8,6 +8,8 @@ mod buffer;
 mod ctx;
 mod lane;
 mod memory;
+mod totals;
+pub(crate) mod trace;
 mod uapi;
 mod ubuf;
 
@@ -15,6 +17,7 @@ pub(crate) use buffer::Buffer;
 pub(crate) use ctx::{CqLocked, Ctx, Locked};
 pub(crate) use lane::{drain, Lane};
 pub(crate) use memory::{Handle, Owned};
+pub(crate) use totals::{Total, Totals};
 pub(crate) use uapi::{Registration, SlotConfig};
 pub(crate) use ubuf::complete;
 

@@ -63,6 +63,8 @@ pub(super) unsafe fn init(ubuf: *mut bindings::ubuf_info) {
 /// notifier is on one list at most: that of `follows`, unless it is NULL.
 pub(super) struct Order {
     is_final: Atomic<bool>,
+    /// It has followed another one, maybe doesn't any more.
+    has_followed: Atomic<bool>,
     follows: Atomic<*mut Notifier>,
     sibling: Opaque<bindings::llist_node>,
     followers: Opaque<bindings::llist_head>,
@@ -72,6 +74,7 @@ impl Order {
     pub(super) fn new() -> Self {
         Self {
             is_final: Atomic::new(false),
+            has_followed: Atomic::new(false),
             follows: Atomic::new(null_mut()),
             sibling: Opaque::zeroed(),
             followers: Opaque::zeroed(),
@@ -82,6 +85,12 @@ impl Order {
     #[inline]
     pub(super) fn reset(&mut self) {
         *self.is_final.get_mut() = false;
+        *self.has_followed.get_mut() = false;
+    }
+
+    #[inline]
+    pub(super) fn has_followed(&self) -> bool {
+        self.has_followed.load(Relaxed)
     }
 
     #[inline]
@@ -183,6 +192,7 @@ impl Notifier {
         match self.order.follows.cmpxchg(null_mut(), older_ptr, Full) {
             Ok(_) => {
                 self.refcnt().inc();
+                self.order.has_followed.store(true, Relaxed);
                 // SAFETY: Both are valid, and `sibling` is on no list, as this one followed none.
                 unsafe {
                     bindings::llist_add(self.order.sibling.get(), older.order.followers.get())

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Tracepoints: `/sys/kernel/tracing/events/io_uring_notif/`.
+//!
+//! C header: [`io_uring/notif/shim/trace.h`](srctree/io_uring/notif/shim/trace.h)
+
+use super::Ctx;
+use kernel::{
+    bindings,
+    ffi::c_uint,
+    tracepoint::declare_trace, //
+};
+
+declare_trace! {
+    /// # Safety
+    ///
+    /// None: the ring is an address to be printed.
+    unsafe fn io_uring_notif_attach(
+        ctx: *mut bindings::io_ring_ctx,
+        slot: c_uint,
+        notif: u64,
+        attached: c_uint,
+        len: usize,
+    );
+    /// # Safety
+    ///
+    /// As above.
+    unsafe fn io_uring_notif_flush(
+        ctx: *mut bindings::io_ring_ctx,
+        slot: c_uint,
+        notif: u64,
+        seq: u32,
+        attached: c_uint,
+    );
+    /// # Safety
+    ///
+    /// As above.
+    unsafe fn io_uring_notif_complete(
+        ctx: *mut bindings::io_ring_ctx,
+        notif: u64,
+        tag: u64,
+        res: i32,
+        cflags: u32,
+    );
+}
+
+/// A request of `len` bytes has attached to the notifier `id` in `slot`, as number `attached`.
+#[inline(always)]
+pub(crate) fn attach(ctx: Ctx, slot: u16, id: u64, attached: u32, len: usize) {
+    // SAFETY: There are no requirements.
+    unsafe { io_uring_notif_attach(ctx.as_ptr(), slot.into(), id, attached, len) }
+}
+
+/// The notifier `id`, to which `attached` requests have attached, has left `slot` with number `seq`.
+#[inline(always)]
+pub(crate) fn flush(ctx: Ctx, slot: u16, id: u64, seq: u32, attached: u32) {
+    // SAFETY: There are no requirements.
+    unsafe { io_uring_notif_flush(ctx.as_ptr(), slot.into(), id, seq, attached) }
+}
+
+/// The CQE of the notifier `id` has been posted.
+#[inline(always)]
+pub(crate) fn complete(ctx: Ctx, id: u64, tag: u64, res: i32, cflags: u32) {
+    // SAFETY: There are no requirements.
+    unsafe { io_uring_notif_complete(ctx.as_ptr(), id, tag, res, cflags) }
+}
