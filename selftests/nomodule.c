@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* A patched kernel in which the module is not there and cannot be loaded. */
+#include <linux/io_uring/query.h>
+
 #include "fixture.h"
 
 FIXTURE(nomodule)
@@ -30,6 +32,22 @@ TEST_F(nomodule, contract_10_register)
 {
 	EXPECT_EQ(-EOPNOTSUPP, register_slots(&self->ring, 1));
 	EXPECT_EQ(-ENXIO, unregister_slots(&self->ring));
+}
+
+/* A program can ask, rather than try. */
+TEST_F(nomodule, query)
+{
+	struct io_uring_query_notif notif = {};
+	struct io_uring_query_hdr query = {
+		.query_data = (unsigned long)&notif,
+		.query_op = IO_URING_QUERY_NOTIF,
+		.size = sizeof(notif),
+	};
+
+	ASSERT_EQ(0, ring_register(&self->ring, IORING_REGISTER_QUERY, &query,
+				   0));
+	ASSERT_EQ(-EOPNOTSUPP, query.result);
+	ASSERT_EQ(0, query.size);
 }
 
 TEST_F(nomodule, contract_10_send)
