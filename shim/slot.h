@@ -139,6 +139,9 @@ struct io_notif_ops {
 	void (*complete)(struct ubuf_info *ubuf, bool success);
 };
 
+/* For the parts of the shim. */
+const struct io_notif_ops *io_notif_ring_ops(struct io_ring_ctx *ctx);
+
 #if IS_ENABLED(CONFIG_IO_URING_NOTIF)
 
 bool io_notif_available(void);
