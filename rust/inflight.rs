@@ -29,6 +29,10 @@ use kernel::prelude::*;
 /// A ring keeps that many notifiers to use again.
 const MAX_IDLE: usize = 1024;
 
+/// A ring has lanes to that many tasks with notifiers in flight. Those of tasks that have exited count,
+/// and keep their `task_struct`.
+const MAX_LANES: usize = 1024;
+
 /// A lane, and how many notifiers are to go by it.
 struct LaneInUse {
     lane: Pin<KBox<Lane>>,
@@ -102,10 +106,7 @@ impl InFlight {
                 Total::Reused.count();
                 idle
             }
-            None => {
-                Total::Created.count();
-                self.allocate()?
-            }
+            None => self.allocate()?,
         };
         if !self.ctx.defers_task_work() {
             self.use_current_lane()?;
@@ -131,7 +132,9 @@ impl InFlight {
             .reserve(all - self.ready.len(), GFP_KERNEL_ACCOUNT)?;
         let idle = all.min(MAX_IDLE) - self.idle.len();
         self.idle.reserve(idle, GFP_KERNEL_ACCOUNT)?;
-        Idle::new(self.ctx)
+        let idle = Idle::new(self.ctx)?;
+        Total::Created.count();
+        Ok(idle)
     }
 
     /// Moves the lane to the current task to the front, and makes it if need be.
@@ -150,6 +153,9 @@ impl InFlight {
         if found.is_none() {
             // Tasks come and go: lanes without a notifier go as another one comes.
             lanes.retain(|lane| lane.notifiers != 0);
+            if lanes.len() >= MAX_LANES {
+                return Err(ENOMEM);
+            }
             let lane = LaneInUse {
                 lane: Lane::new(self.ctx)?,
                 notifiers: 0,

@@ -14,10 +14,7 @@
 //!
 //! C header: [`io_uring/notif/shim/slot.h`](srctree/io_uring/notif/shim/slot.h)
 
-use kernel::{
-    debugfs,
-    prelude::*, //
-};
+use kernel::prelude::*;
 
 mod inflight;
 mod notifier;
@@ -35,19 +32,13 @@ module! {
 }
 
 /// The module: io_uring knows of it as long as it exists.
-#[pin_data]
 struct NotifModule {
     _registration: ops::Registration,
-    #[pin]
-    _totals: debugfs::File<sys::Totals>,
 }
 
-impl kernel::InPlaceModule for NotifModule {
-    fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
-        let dir = debugfs::Dir::new(c"io_uring_notif");
-
-        try_pin_init!(Self {
-            _totals <- dir.read_only_file(c"totals", sys::Totals),
+impl kernel::Module for NotifModule {
+    fn init(module: &'static ThisModule) -> Result<Self> {
+        Ok(Self {
             _registration: ops::Registration::new(module)?,
         })
     }

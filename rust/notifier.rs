@@ -233,6 +233,10 @@ impl Released {
         for buffer in state.buffers.drain_all() {
             buffer.put(ctx, lock);
         }
+        // Here, as freeing may sleep, and the notifier is posted with the CQ locked.
+        if state.buffers.capacity() > MAX_IDLE_BUFFERS {
+            state.buffers = KVVec::new();
+        }
         match take(&mut state.pages) {
             0 => (),
             pages => ctx.unaccount(pages),
@@ -274,9 +278,6 @@ impl Released {
             seq: state.seq,
             typed: state.typed,
         };
-        if state.buffers.capacity() > MAX_IDLE_BUFFERS {
-            state.buffers = KVVec::new();
-        }
         (notification, Idle(self.0))
     }
 }

@@ -91,6 +91,42 @@ TEST_F(stream, contract_03_follower_says_if_copied)
 	ASSERT_EQ(32, notifs);
 }
 
+/* What the older one sent too short not to be copied is none of the follower's. */
+TEST_F(stream, contract_07_follower_of_a_copied_request)
+{
+	const struct io_uring_notification_slot slots[] = {
+		{ .tag = TAG(0), .copy_below = 1000 }, { .tag = TAG(1) },
+	};
+	const unsigned int flags = IORING_RECVSEND_NOTIF_FLUSH |
+				   IORING_SEND_ZC_REPORT_USAGE;
+	const unsigned int rounds = 8, len = 30000, round = 100 + 2 * len;
+	unsigned int i, notifs[2] = {};
+
+	if (variant->link == NET_LO)
+		SKIP(return, "the loopback device copies everything");
+	ASSERT_EQ(0, unregister_slots(&self->ring));
+	ASSERT_EQ(0, register_slots_as(&self->ring, slots, 2, 0));
+	for (i = 0; i < rounds; i++) {
+		STREAM_SEND(i * round, 100, 0, 0);
+		STREAM_SEND(i * round + 100, len, 0, flags);
+		STREAM_SEND(i * round + 100 + len, len, 1, flags);
+	}
+	ASSERT_SUBMIT(&self->ring, rounds * 3);
+	ASSERT_RECEIVED(&self->net, self->want, rounds * round);
+	for (i = 0; i < rounds * 5; i++) {
+		struct io_uring_cqe cqe = {};
+
+		ASSERT_EQ(0, ring_next(&self->ring, &cqe));
+		if (cqe.user_data == REQ(0))
+			continue;
+		ASSERT_EQ(cqe.user_data == TAG(0) ?
+			  (__s32)IORING_NOTIF_USAGE_ZC_COPIED : 0, cqe.res);
+		notifs[cqe.user_data - TAG(0)]++;
+	}
+	ASSERT_EQ(rounds, notifs[0]);
+	ASSERT_EQ(rounds, notifs[1]);
+}
+
 FIXTURE(ring)
 {
 	struct io_uring ring;

@@ -62,9 +62,29 @@ static void io_notif_lane_run(struct io_notif_lane *lane)
 	percpu_ref_put(&ctx->refs);
 }
 
+/**
+ * io_notif_lane_leads() - is @task, in the program that it runs, a lane's task?
+ * @lane:	the lane
+ * @task:	current, or the one that the lane was made for
+ */
+bool io_notif_lane_leads(const struct io_notif_lane *lane,
+			 const struct task_struct *task)
+{
+	return lane->task == task &&
+	       lane->exec_id == READ_ONCE(task->self_exec_id);
+}
+EXPORT_SYMBOL_GPL(io_notif_lane_leads);
+
 static void io_notif_lane_tw(struct callback_head *work)
 {
-	io_notif_lane_run(container_of(work, struct io_notif_lane, work));
+	struct io_notif_lane *lane = container_of(work, struct io_notif_lane,
+						  work);
+
+	/* another program doesn't wait for who has the ring's lock */
+	if (unlikely(!io_notif_lane_leads(lane, current)))
+		queue_work(system_dfl_wq, &lane->fallback);
+	else
+		io_notif_lane_run(lane);
 }
 
 static void io_notif_lane_fallback(struct work_struct *work)
@@ -84,6 +104,7 @@ void io_notif_lane_init(struct io_notif_lane *lane, struct io_ring_ctx *ctx)
 	init_llist_head(&lane->done);
 	lane->task = get_task_struct(current);
 	lane->ctx = ctx;
+	lane->exec_id = current->self_exec_id;
 }
 EXPORT_SYMBOL_GPL(io_notif_lane_init);
 
@@ -115,13 +136,17 @@ void io_notif_queue(struct io_kiocb *kiocb, struct io_notif_lane *lane)
 		io_req_task_work_add_remote(kiocb, IOU_F_TWQ_LAZY_WAKE);
 		return;
 	}
-	/* the task may run what we add, and exit, before task_work_add() is done */
+	/*
+	 * The task may run what we add, and exit, before task_work_add() is
+	 * done, and the lane be gone.
+	 */
 	guard(rcu)();
 	if (!llist_add(&kiocb->io_task_work.node, &lane->done))
 		return;
 	if (ctx->flags & IORING_SETUP_TASKRUN_FLAG)
 		atomic_or(IORING_SQ_TASKRUN, &ctx->rings->sq_flags);
-	if (unlikely(task_work_add(lane->task, &lane->work, ctx->notify_method)))
+	if (unlikely(!io_notif_lane_leads(lane, lane->task) ||
+		     task_work_add(lane->task, &lane->work, ctx->notify_method)))
 		queue_work(system_dfl_wq, &lane->fallback);
 }
 EXPORT_SYMBOL_GPL(io_notif_queue);

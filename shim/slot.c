@@ -2,7 +2,7 @@
 /*
  * Notification slots, the part that is built into io_uring: finds the module
  * that implements them, and calls it. It has no policy and no state of its own
- * but which module that is, and the totals that the module counts.
+ * but which module that is.
  *
  * A ring with ctx->notif holds a reference to the module from the moment that
  * it registers slots until the last of its notifiers has completed. Without
@@ -21,9 +21,6 @@
 #include "../../io_uring.h"
 #include "../../rsrc.h"
 #include "slot.h"
-
-DEFINE_PER_CPU(struct io_notif_totals, io_notif_totals);
-EXPORT_PER_CPU_SYMBOL_GPL(io_notif_totals);
 
 /* protects io_notif_ops */
 static DEFINE_MUTEX(io_notif_mutex);
@@ -132,19 +129,16 @@ int io_notif_register(struct io_ring_ctx *ctx, void __user *arg,
 	const struct io_notif_ops *ops;
 	int ret;
 
+	if (!ctx->notif && !READ_ONCE(io_notif_ops)) {
+		/* that may take its time, and others use the ring */
+		mutex_unlock(&ctx->uring_lock);
+		io_notif_available();
+		mutex_lock(&ctx->uring_lock);
+	}
 	if (ctx->notif)
 		return io_notif_ring_ops(ctx)->register_slots(ctx, arg, size);
 
 	ops = io_notif_ops_get();
-	if (!ops) {
-		/* that may take its time, and others use the ring */
-		mutex_unlock(&ctx->uring_lock);
-		request_module("io_uring_notif");
-		mutex_lock(&ctx->uring_lock);
-		if (ctx->notif)
-			return -EBUSY;
-		ops = io_notif_ops_get();
-	}
 	if (!ops)
 		return -EOPNOTSUPP;
 
@@ -289,20 +283,3 @@ void io_notif_put_node(struct io_ring_ctx *ctx, struct io_rsrc_node *node)
 	io_put_rsrc_node(ctx, node);
 }
 EXPORT_SYMBOL_GPL(io_notif_put_node);
-
-/**
- * io_notif_sum() - what all CPUs have counted
- * @what:	of what
- *
- * Return: roughly that, as counting goes on.
- */
-u64 io_notif_sum(enum io_notif_total what)
-{
-	u64 sum = 0;
-	int cpu;
-
-	for_each_possible_cpu(cpu)
-		sum += per_cpu(io_notif_totals, cpu).n[what];
-	return sum;
-}
-EXPORT_SYMBOL_GPL(io_notif_sum);

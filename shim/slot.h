@@ -24,8 +24,8 @@ struct seq_file;
  * struct io_notif_head - the part of a notifier that C reads
  * @ubuf:	what a request passes to the socket in msghdr.msg_ubuf
  * @copy_below:	sends of fewer bytes are copied, constant while attached
- * @copied:	bytes of a request were copied; set in any context, never reset
- *		while attached
+ * @copied:	bytes of a request were copied as it was sent; never reset while
+ *		attached
  */
 struct io_notif_head {
 	struct ubuf_info	ubuf;
@@ -36,10 +36,13 @@ struct io_notif_head {
 /**
  * struct io_notif_lane - the way of notifiers to a task of a plain ring
  * @work:	task_work that drains @done
- * @fallback:	drains @done in its place once @task has exited
+ * @fallback:	drains @done in its place once @task has exited or executed
+ *		another program
  * @done:	released notifiers, by their io_kiocb's io_task_work.node
  * @task:	attaches requests to the notifiers; holds a reference
  * @ctx:	the ring
+ * @exec_id:	of @task, which other programs than the one that attached requests
+ *		are not to work for
  *
  * Whoever finds @done empty queues @work, and only @work (or @fallback) empties
  * it. So as long as one of them is queued there is a notifier in flight, which
@@ -51,6 +54,7 @@ struct io_notif_lane {
 	struct llist_head	done;
 	struct task_struct	*task;
 	struct io_ring_ctx	*ctx;
+	u32			exec_id;
 };
 
 /* What is counted of all rings, see Documentation/notification-slots.rst. */
@@ -255,12 +259,13 @@ void io_notif_ubuf_complete(struct sk_buff *skb, struct ubuf_info *ubuf,
 void io_notif_kiocb_init(struct io_kiocb *kiocb, struct io_ring_ctx *ctx);
 void io_notif_lane_init(struct io_notif_lane *lane, struct io_ring_ctx *ctx);
 void io_notif_lane_exit(struct io_notif_lane *lane);
+bool io_notif_lane_leads(const struct io_notif_lane *lane,
+			 const struct task_struct *task);
 void io_notif_queue(struct io_kiocb *kiocb, struct io_notif_lane *lane);
 void io_notif_fill_cqe(struct io_ring_ctx *ctx, u64 user_data, s32 res,
 		       u32 cflags);
 int io_notif_account(struct io_ring_ctx *ctx, unsigned long nr_pages);
 void io_notif_unaccount(struct io_ring_ctx *ctx, unsigned long nr_pages);
 void io_notif_put_node(struct io_ring_ctx *ctx, struct io_rsrc_node *node);
-u64 io_notif_sum(enum io_notif_total what);
 
 #endif

@@ -49,12 +49,12 @@ impl Lane {
         self.get_ref().inner.get()
     }
 
-    /// Whether the lane leads to the current task.
+    /// Whether the lane leads to the current task, and to the program that it runs.
     #[inline]
     pub(crate) fn is_current(self: Pin<&Self>) -> bool {
-        // SAFETY: The lane is initialised, and its task doesn't change.
-        let task = unsafe { (*self.as_ptr()).task };
-        core::ptr::eq(task, current!().as_ptr())
+        // SAFETY: The lane is initialised, and its task and exec_id don't change. The current task
+        // is valid.
+        unsafe { bindings::io_notif_lane_leads(self.as_ptr(), current!().as_ptr()) }
     }
 }
 

@@ -66,9 +66,9 @@ impl Notifier {
         unsafe { &*(&raw mut (*self.head.get()).ubuf.refcnt).cast::<Refcount>() }
     }
 
-    /// Whether bytes of a request were copied, `head.copied`.
+    /// Whether bytes of a request were copied as it was sent, `head.copied`.
     #[inline]
-    pub(super) fn copied(&self) -> &Atomic<bool> {
+    fn copied(&self) -> &Atomic<bool> {
         // SAFETY: `head` is initialised when a `Notifier` is made, and C accesses the field with
         // `WRITE_ONCE()` only.
         unsafe { Atomic::from_ptr(&raw mut (*self.head.get()).copied) }
@@ -120,7 +120,7 @@ impl Owned {
     /// Whether bytes of a request that was attached were copied.
     #[inline]
     pub(crate) fn was_copied(&self) -> bool {
-        self.0.copied().load(Relaxed)
+        self.0.copied().load(Relaxed) || self.0.order.skb_copied()
     }
 
     /// Whether the notifier followed another one.
@@ -171,12 +171,12 @@ impl Owned {
     /// had no other reference, to `sink`.
     #[inline]
     pub(crate) fn release(self, mut sink: impl FnMut(Owned)) {
-        let mut followers = self.0.order.take_followers(self.was_copied());
+        let mut followers = self.0.order.take_followers();
         sink(self);
         while let Some(follower) = followers.pop() {
             // SAFETY: A follower has a reference that is given up here.
             if let Some(owned) = unsafe { Self::put(follower) } {
-                followers.prepend(owned.0.order.take_followers(owned.was_copied()));
+                followers.prepend(owned.0.order.take_followers());
                 sink(owned);
             }
         }

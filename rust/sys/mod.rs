@@ -17,7 +17,7 @@ pub(crate) use buffer::Buffer;
 pub(crate) use ctx::{CqLocked, Ctx, Locked};
 pub(crate) use lane::{drain, Lane};
 pub(crate) use memory::{Handle, Owned};
-pub(crate) use totals::{Total, Totals};
+pub(crate) use totals::Total;
 pub(crate) use uapi::{Registration, SlotConfig};
 pub(crate) use ubuf::complete;
 

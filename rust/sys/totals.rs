@@ -4,11 +4,7 @@
 //!
 //! C header: [`io_uring/notif/shim/slot.h`](srctree/io_uring/notif/shim/slot.h)
 
-use kernel::{
-    bindings,
-    debugfs,
-    fmt, //
-};
+use kernel::bindings;
 
 /// What is counted.
 #[derive(Clone, Copy)]
@@ -29,36 +25,10 @@ pub(crate) enum Total {
 }
 
 impl Total {
-    const ALL: [(Self, &'static str); 6] = [
-        (Self::Created, "created"),
-        (Self::Reused, "reused"),
-        (Self::CompletedInline, "completed_inline"),
-        (Self::CompletedTaskWork, "completed_task_work"),
-        (Self::Linked, "linked"),
-        (Self::Copied, "copied"),
-    ];
-
     /// Counts one more. Any context.
     #[inline]
     pub(crate) fn count(self) {
         // SAFETY: By the definition of the type the total exists.
         unsafe { bindings::io_notif_count(self as u32) }
-    }
-
-    fn sum(self) -> u64 {
-        // SAFETY: By the definition of the type the total exists.
-        unsafe { bindings::io_notif_sum(self as u32) }
-    }
-}
-
-/// The contents of the debugfs file: a line for each total, "name: value".
-pub(crate) struct Totals;
-
-impl debugfs::Writer for Totals {
-    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (total, name) in Total::ALL {
-            writeln!(f, "{name}: {}", total.sum())?;
-        }
-        Ok(())
     }
 }

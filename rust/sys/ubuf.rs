@@ -65,6 +65,8 @@ pub(super) struct Order {
     is_final: Atomic<bool>,
     /// It has followed another one, maybe doesn't any more.
     has_followed: Atomic<bool>,
+    /// The network stack copied bytes of an skb that carries the notifier, or the one it followed.
+    skb_copied: Atomic<bool>,
     follows: Atomic<*mut Notifier>,
     sibling: Opaque<bindings::llist_node>,
     followers: Opaque<bindings::llist_head>,
@@ -75,6 +77,7 @@ impl Order {
         Self {
             is_final: Atomic::new(false),
             has_followed: Atomic::new(false),
+            skb_copied: Atomic::new(false),
             follows: Atomic::new(null_mut()),
             sibling: Opaque::zeroed(),
             followers: Opaque::zeroed(),
@@ -86,6 +89,7 @@ impl Order {
     pub(super) fn reset(&mut self) {
         *self.is_final.get_mut() = false;
         *self.has_followed.get_mut() = false;
+        *self.skb_copied.get_mut() = false;
     }
 
     #[inline]
@@ -94,14 +98,19 @@ impl Order {
     }
 
     #[inline]
+    pub(super) fn skb_copied(&self) -> bool {
+        self.skb_copied.load(Relaxed)
+    }
+
+    #[inline]
     pub(super) fn set_final(&self) {
         self.is_final.store(true, Release);
     }
 
     /// For a notifier that has been released, so that nobody can begin to follow it. If bytes in an
-    /// skb of its own were `copied`, those of its followers may have been.
+    /// skb of its own were copied, those of its followers may have been.
     #[inline]
-    pub(super) fn take_followers(&self, copied: bool) -> Followers {
+    pub(super) fn take_followers(&self) -> Followers {
         // SAFETY: The list is valid, an empty one is zero.
         let first = unsafe { (*self.followers.get()).first };
         if first.is_null() {
@@ -109,8 +118,8 @@ impl Order {
         }
         // SAFETY: As above.
         let followers = Followers(unsafe { bindings::llist_del_all(self.followers.get()) });
-        if copied {
-            followers.each(|follower| follower.copied().store(true, Relaxed));
+        if self.skb_copied() {
+            followers.each(|follower| follower.order.skb_copied.store(true, Relaxed));
         }
         followers
     }
@@ -226,7 +235,10 @@ unsafe fn notifier<'a>(ubuf: *mut bindings::ubuf_info) -> &'a Notifier {
 pub(crate) unsafe extern "C" fn complete(ubuf: *mut bindings::ubuf_info, success: bool) {
     if !success {
         // SAFETY: The caller's reference keeps the notifier shared.
-        unsafe { notifier(ubuf) }.copied().store(true, Relaxed);
+        unsafe { notifier(ubuf) }
+            .order
+            .skb_copied
+            .store(true, Relaxed);
     }
     // SAFETY: The caller gives up its reference.
     let last = unsafe { Owned::put(NonNull::new_unchecked(ubuf.cast())) };
