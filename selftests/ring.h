@@ -30,6 +30,19 @@
 #define RING_DEFER	(IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN)
 
 /*
+ * mini_liburing maps SQEs of 64 bytes and CQEs of 16: larger ones are so many
+ * more of them. It makes room for their indices too, which is in the last page.
+ */
+static inline int ring_map(struct io_uring *ring, struct io_uring_params p)
+{
+	if (p.flags & IORING_SETUP_CQE32)
+		p.cq_entries *= 2;
+	if (p.flags & IORING_SETUP_SQE128)
+		p.sq_entries *= 2;
+	return io_uring_mmap(ring->ring_fd, &p, &ring->sq, &ring->cq);
+}
+
+/*
  * SUBMIT_ALL, because a test that submits a bad request among good ones wants
  * the answers of all.
  */
@@ -41,7 +54,17 @@ static inline int ring_init(struct io_uring *ring, unsigned int setup)
 		.sq_thread_idle = 10,
 	};
 
-	return io_uring_queue_init_params(RING_ENTRIES, ring, &p);
+	int ret;
+
+	memset(ring, 0, sizeof(*ring));
+	ring->ring_fd = io_uring_setup(RING_ENTRIES, &p);
+	if (ring->ring_fd < 0)
+		return -errno;
+	ring->flags = p.flags;
+	ret = ring_map(ring, p);
+	if (ret)
+		close(ring->ring_fd);
+	return ret;
 }
 
 /* io_uring_queue_exit() leaves the CQ ring mapped, and with that the ring open. */
@@ -49,7 +72,10 @@ static inline void ring_exit(struct io_uring *ring)
 {
 	unsigned long cq = (unsigned long)ring->cq.khead & -4096UL;
 	size_t cq_size = ring->cq.ring_sz;
+	unsigned int entries = *ring->sq.kring_entries;
 
+	if (ring->flags & IORING_SETUP_SQE128)
+		munmap(ring->sq.sqes + entries, entries * sizeof(*ring->sq.sqes));
 	io_uring_queue_exit(ring);
 	munmap((void *)cq, cq_size);
 }
@@ -87,20 +113,32 @@ static inline bool ring_empty(struct io_uring *ring)
 	       __atomic_load_n(ring->cq.ktail, __ATOMIC_ACQUIRE);
 }
 
+/* What is the CQ's next: *cqe is it, unless it only fills the ring up. */
+static inline bool ring_take(struct io_uring *ring, struct io_uring_cqe *cqe)
+{
+	unsigned int idx = *ring->cq.khead & *ring->cq.kring_mask;
+
+	if (ring->flags & IORING_SETUP_CQE32)
+		idx *= 2;
+	*cqe = ring->cq.cqes[idx];
+	io_uring_cqe_seen(ring);
+	if (!(ring->flags & IORING_SETUP_CQE_MIXED))
+		return true;
+	if (cqe->flags & IORING_CQE_F_32)
+		io_uring_cqe_seen(ring);
+	return !(cqe->flags & IORING_CQE_F_SKIP);
+}
+
 /* Take the next CQE off the ring, -ETIME if none comes within @ms. */
 static inline int ring_next_ms(struct io_uring *ring, struct io_uring_cqe *cqe,
 			       unsigned int ms)
 {
-	struct io_uring_cq *cq = &ring->cq;
-
-	while (ring_empty(ring)) {
-		int ret = ring_wait(ring, 1, ms);
+	while (ring_empty(ring) || !ring_take(ring, cqe)) {
+		int ret = ring_empty(ring) ? ring_wait(ring, 1, ms) : 0;
 
 		if (ret && ret != -EINTR)
 			return ret;
 	}
-	*cqe = cq->cqes[*cq->khead & *cq->kring_mask];
-	io_uring_cqe_seen(ring);
 	return 0;
 }
 
@@ -169,6 +207,8 @@ static inline struct io_uring_sqe *ring_sqe(struct io_uring *ring)
 		printf("# the ring has no free SQE\n");
 		abort();
 	}
+	if (ring->flags & IORING_SETUP_SQE128)
+		sqe += sqe - ring->sq.sqes;
 	return sqe;
 }
 
