@@ -108,8 +108,8 @@ TEST_F(usage, nobody_asks)
 	ASSERT_NOTIF(&self->ring, TAG(0), 0);
 }
 
-/* How many MSG_ZEROCOPY sends the socket's error queue says are complete. */
-static int zerocopy_completions(int fd)
+/* Take the next range of MSG_ZEROCOPY sends off the socket's error queue. */
+static int zerocopy_range(int fd, unsigned int *first, unsigned int *last)
 {
 	struct pollfd pfd = { .fd = fd };
 	char control[256];
@@ -130,7 +130,29 @@ static int zerocopy_completions(int fd)
 	err = (void *)CMSG_DATA(cmsg);
 	if (err->ee_origin != SO_EE_ORIGIN_ZEROCOPY)
 		return -EBADMSG;
-	return err->ee_data - err->ee_info + 1;
+	*first = err->ee_info;
+	*last = err->ee_data;
+	return 0;
+}
+
+/* Each of @nr MSG_ZEROCOPY sends completes, once, and none besides. */
+static void expect_zerocopy(struct __test_metadata *_metadata, int fd,
+			    unsigned int nr)
+{
+	unsigned int done = 0, first, last;
+	__u64 seen = 0;
+
+	while (done < nr) {
+		ASSERT_EQ(0, zerocopy_range(fd, &first, &last))
+			TH_LOG("%u of %u MSG_ZEROCOPY completions", done, nr);
+		ASSERT_LE(first, last);
+		ASSERT_LT(last, nr);
+		for (; first <= last; first++, done++) {
+			ASSERT_EQ(0, seen & 1ULL << first);
+			seen |= 1ULL << first;
+		}
+	}
+	ASSERT_EQ(-1, recv(fd, &seen, 1, MSG_ERRQUEUE | MSG_DONTWAIT));
 }
 
 /*
@@ -151,7 +173,7 @@ static int send_msg_zerocopy(int fd, const void *buf, size_t len)
 /* Both on one socket, in turn: both answer, each in its own way. */
 TEST_F(usage, contract_12_beside_msg_zerocopy)
 {
-	int nr = 8, sent = 0, done = 0, ret, i;
+	int nr = 8, sent = 0, ret, i;
 
 	ASSERT_EQ(0, setsockopt_int(self->net.tx, SOL_SOCKET, SO_ZEROCOPY, 1));
 	for (i = 0; i < nr; i++) {
@@ -168,13 +190,73 @@ TEST_F(usage, contract_12_beside_msg_zerocopy)
 		ASSERT_RECEIVED(&self->net, self->data, 1000);
 	ASSERT_FLUSH(&self->ring, 0, 1);
 	ASSERT_NOTIF(&self->ring, TAG(0), 0);
-	while (done < sent) {
-		ret = zerocopy_completions(self->net.tx);
-		ASSERT_GT(ret, 0)
-			TH_LOG("%d of %d MSG_ZEROCOPY completions", done, sent);
-		done += ret;
+	expect_zerocopy(_metadata, self->net.tx, sent);
+}
+
+#define PART	100
+
+/* The next part of the data: through the slot, or with MSG_ZEROCOPY, or copied. */
+#define SLOT_PART(_part, _flags) do {					\
+	prep_slot_send(&self->ring, self->net.tx,			\
+		       self->data + (_part) * PART, PART, 0,		\
+		       0)->msg_flags |= (_flags);			\
+	ASSERT_SUBMIT(&self->ring, 1);					\
+	ASSERT_CQE(&self->ring, REQ(0), PART, 0);			\
+} while (0)
+
+#define MSGZC_PART(_part) do {						\
+	int __ret = send_msg_zerocopy(self->net.tx,			\
+				      self->data + (_part) * PART, PART); \
+	ASSERT_GE(__ret, 0);						\
+	sent += __ret;							\
+} while (0)
+
+#define COPIED_PART(_part, _flags) do {					\
+	ssize_t __n = send(self->net.tx, self->data + (_part) * PART,	\
+			   PART, _flags);				\
+									\
+	ASSERT_EQ(PART, __n);						\
+} while (0)
+
+/*
+ * All three within one skb, as far as the kernel puts them there: a corked
+ * stream, or a datagram of two parts.
+ */
+TEST_F(usage, contract_12_beside_others_in_one_skb)
+{
+	bool tcp = variant->type == SOCK_STREAM;
+	int sent = 0, nr = 6, i;
+
+	ASSERT_EQ(0, setsockopt_int(self->net.tx, SOL_SOCKET, SO_ZEROCOPY, 1));
+	for (i = 0; i < nr; i++) {
+		if (tcp)
+			ASSERT_EQ(0, setsockopt_int(self->net.tx, IPPROTO_TCP,
+						    TCP_CORK, 1));
+		if (i % 2)
+			COPIED_PART(0, tcp ? 0 : MSG_MORE);
+		else
+			SLOT_PART(0, tcp ? 0 : MSG_MORE);
+		if (i % 3)
+			COPIED_PART(1, 0);
+		else
+			MSGZC_PART(1);
+		/* another datagram */
+		COPIED_PART(2, tcp ? 0 : MSG_MORE);
+		SLOT_PART(3, 0);
+		COPIED_PART(4, 0);
+		SLOT_PART(5, 0);
+		MSGZC_PART(6);
+		SLOT_PART(7, tcp ? 0 : MSG_MORE);
+		COPIED_PART(8, 0);
+		if (tcp)
+			ASSERT_EQ(0, setsockopt_int(self->net.tx, IPPROTO_TCP,
+						    TCP_CORK, 0));
+		if (self->net.rx >= 0)
+			ASSERT_RECEIVED(&self->net, self->data, 9 * PART);
+		ASSERT_FLUSH(&self->ring, 0, 1);
+		ASSERT_NOTIF(&self->ring, TAG(0), i);
 	}
-	ASSERT_EQ(sent, done);
+	expect_zerocopy(_metadata, self->net.tx, sent);
 }
 
 NOTIF_TEST_MAIN
