@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Registering and unregistering notification slots, and every way it fails. */
-#include "fixture.h"
+#include "rings.h"
 
 FIXTURE(reg)
 {
@@ -177,6 +177,78 @@ TEST(contract_10_cqe_mixed_needs_typed)
 	EXPECT_EQ(0, register_slots_as(&ring, &slot, 1,
 				       IORING_NOTIF_REG_TYPED_CQE));
 	ring_exit(&ring);
+}
+
+#define ALLOW_REGISTER(op)						\
+	{ .opcode = IORING_RESTRICTION_REGISTER_OP, .register_op = op }
+#define ALLOW_SQE(op)							\
+	{ .opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = op }
+
+/* What a restriction leaves out is refused as anything else of io_uring is. */
+TEST(contract_12_restricted_registering)
+{
+	const struct io_uring_restriction allow[] = {
+		ALLOW_REGISTER(IORING_REGISTER_BUFFERS),
+	};
+	struct io_uring ring;
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(0, ring_init(&ring, IORING_SETUP_R_DISABLED));
+		ASSERT_EQ(0, ring_restrict(&ring, allow, 1));
+		/* before the ring is enabled everything is allowed */
+		if (i)
+			ASSERT_EQ(0, register_slots(&ring, 1));
+		ASSERT_EQ(0, ring_enable(&ring));
+		EXPECT_EQ(-EACCES, register_slots(&ring, 1));
+		EXPECT_EQ(-EACCES, unregister_slots(&ring));
+		prep_slot_send(&ring, -1, NULL, 1, 0, 0);
+		ASSERT_SUBMIT(&ring, 1);
+		ASSERT_CQE(&ring, REQ(0), i ? -EBADF : -EINVAL, 0);
+		ASSERT_FLUSH(&ring, 0, 1);
+		if (i)
+			ASSERT_NOTIF(&ring, TAG(0), 0);
+		else
+			ASSERT_CQE(&ring, FLUSH_REQ, -EINVAL, 0);
+		ring_exit(&ring);
+	}
+}
+
+TEST(contract_12_restricted_requests)
+{
+	const struct io_uring_restriction allow[] = {
+		ALLOW_SQE(IORING_OP_SEND_ZC),
+	};
+	struct io_uring ring;
+	struct pair net;
+
+	OPEN_PAIR(&net, NET_LO, AF_INET, SOCK_DGRAM);
+	ASSERT_EQ(0, ring_init(&ring, IORING_SETUP_R_DISABLED));
+	ASSERT_EQ(0, ring_restrict(&ring, allow, ARRAY_SIZE(allow)));
+	ASSERT_EQ(0, ring_enable(&ring));
+	ASSERT_EQ(0, register_slots(&ring, 3));
+
+	prep_slot_send(&ring, net.tx, "data", 4, 0, 0);
+	ASSERT_SUBMIT(&ring, 1);
+	ASSERT_CQE(&ring, REQ(0), 4, 0);
+	ASSERT_RECEIVED(&net, "data", 4);
+	prep_slot_sendmsg(&ring, net.tx, NULL, 1, IORING_RECVSEND_NOTIF_FLUSH);
+	ASSERT_SUBMIT(&ring, 1);
+	ASSERT_CQE(&ring, REQ(0), -EACCES, 0);
+	prep_slot_send(&ring, net.tx, "data", 4, 2, 0)->flags = IOSQE_ASYNC;
+	ASSERT_SUBMIT(&ring, 1);
+	ASSERT_CQE(&ring, REQ(0), -EACCES, 0);
+	prep_flush(&ring, 0, 3, 0);
+	ASSERT_SUBMIT(&ring, 1);
+	ASSERT_CQE(&ring, FLUSH_REQ, -EACCES, 0);
+	ASSERT_QUIET(&ring);
+
+	/* those that were refused were never attached */
+	ASSERT_EQ(0, unregister_slots(&ring));
+	ASSERT_NOTIF(&ring, TAG(0), 0);
+	ASSERT_QUIET(&ring);
+	ring_exit(&ring);
+	pair_close(&net);
 }
 
 NOTIF_TEST_MAIN
