@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Registering and unregistering notification slots, and every way it fails. */
+#include <stddef.h>
+
 #include "rings.h"
 
 FIXTURE(reg)
@@ -7,7 +9,8 @@ FIXTURE(reg)
 	struct io_uring ring;
 };
 
-RING_VARIANTS(reg);
+RING_VARIANTS_SQPOLL(reg);
+FIXTURE_VARIANT_ADD(reg, disabled) { .setup = IORING_SETUP_R_DISABLED };
 
 FIXTURE_SETUP(reg)
 {
@@ -19,52 +22,175 @@ FIXTURE_TEARDOWN(reg)
 	ring_exit(&self->ring);
 }
 
-/* A registration of two slots of which one thing is wrong. */
+#define KERNEL_ADDR	0xffff888000001000ULL
+
+/* A field of which each of these bits makes the registration a bad one. */
+struct bad_field {
+	const char *what;
+	bool in_slot;
+	unsigned int off, first_bit, last_bit;
+};
+
+#define REG_FIELD(_field, _first, _last)				\
+	{ "register " #_field, false,					\
+	  offsetof(struct io_uring_notification_register, _field), _first, _last }
+#define SLOT_FIELD(_field)						\
+	{ "slot " #_field, true,					\
+	  offsetof(struct io_uring_notification_slot, _field), 0, 31 }
+
+static const struct bad_field bad_fields[] = {
+	REG_FIELD(flags, 1, 31),
+	REG_FIELD(resv2, 0, 63),
+	REG_FIELD(resv3, 0, 63),
+	SLOT_FIELD(flags),
+	SLOT_FIELD(resv[0]),
+	SLOT_FIELD(resv[1]),
+	SLOT_FIELD(resv[2]),
+};
+
+/* A registration of which one number is wrong. */
 struct bad_registration {
 	const char *what;
-	unsigned int size;			/* 0: the right one */
-	struct io_uring_notification_register reg;
-	struct io_uring_notification_slot second;
+	unsigned int nr_slots, size;
+	__u64 arg, data;	/* 0: the right pointers */
 	int err;
 };
 
+#define SIZE	sizeof(struct io_uring_notification_register)
+
 static const struct bad_registration bad_registrations[] = {
-	{ .what = "no slots", .reg.nr_slots = 0, .err = -EINVAL },
-	{ .what = "unknown flag", .reg = { .nr_slots = 2, .flags = 1U << 1 },
-	  .err = -EINVAL },
-	{ .what = "highest flag", .reg = { .nr_slots = 2, .flags = 1U << 31 },
-	  .err = -EINVAL },
-	{ .what = "resv2", .reg = { .nr_slots = 2, .resv2 = 1ULL << 63 },
-	  .err = -EINVAL },
-	{ .what = "resv3", .reg = { .nr_slots = 2, .resv3 = 1 },
-	  .err = -EINVAL },
-	{ .what = "slot flags", .reg.nr_slots = 2, .second.flags = 1,
-	  .err = -EINVAL },
-	{ .what = "slot resv[0]", .reg.nr_slots = 2, .second.resv[0] = 1,
-	  .err = -EINVAL },
-	{ .what = "slot resv[1]", .reg.nr_slots = 2, .second.resv[1] = 1,
-	  .err = -EINVAL },
-	{ .what = "slot resv[2]", .reg.nr_slots = 2, .second.resv[2] = 1U << 31,
-	  .err = -EINVAL },
-	{ .what = "size 0", .reg.nr_slots = 2, .size = ~0U, .err = -EINVAL },
-	{ .what = "short", .reg.nr_slots = 2,
-	  .size = sizeof(struct io_uring_notification_register) - 1,
-	  .err = -EINVAL },
-	{ .what = "long", .reg.nr_slots = 2,
-	  .size = sizeof(struct io_uring_notification_register) + 1,
-	  .err = -EINVAL },
+	{ "no slots", 0, SIZE, 0, 0, -EINVAL },
+	{ "one too many", IORING_MAX_NOTIF_SLOTS + 1, SIZE, 0, 0, -EINVAL },
+	{ "2^31 slots", 1U << 31, SIZE, 0, 0, -EINVAL },
+	{ "UINT_MAX slots", ~0U, SIZE, 0, 0, -EINVAL },
+	{ "size 0", 2, 0, 0, 0, -EINVAL },
+	{ "size 1", 2, 1, 0, 0, -EINVAL },
+	{ "half the size", 2, SIZE / 2, 0, 0, -EINVAL },
+	{ "short", 2, SIZE - 1, 0, 0, -EINVAL },
+	{ "long", 2, SIZE + 1, 0, 0, -EINVAL },
+	{ "twice the size", 2, 2 * SIZE, 0, 0, -EINVAL },
+	{ "size UINT_MAX", 2, ~0U, 0, 0, -EINVAL },
+	{ "arg near NULL", 2, SIZE, 8, 0, -EFAULT },
+	{ "arg in the kernel", 2, SIZE, KERNEL_ADDR, 0, -EFAULT },
+	{ "arg at the end of memory", 2, SIZE, -SIZE, 0, -EFAULT },
+	{ "data near NULL", 2, SIZE, 0, 8, -EFAULT },
+	{ "data in the kernel", 2, SIZE, 0, KERNEL_ADDR, -EFAULT },
+	{ "data at the end of memory", 2, SIZE, 0, -64ULL, -EFAULT },
+	{ "data wraps", IORING_MAX_NOTIF_SLOTS, SIZE, 0, -4096ULL, -EFAULT },
 };
+
+/* Two slots, of which the second may be spoilt. */
+struct two_slots {
+	struct io_uring_notification_slot slot[2];
+	struct io_uring_notification_register reg;
+};
+
+static void two_slots_init(struct two_slots *two)
+{
+	*two = (struct two_slots){
+		.slot = { { .tag = TAG(7) }, { .tag = TAG(8) } },
+		.reg = {
+			.nr_slots = 2,
+			.data = (unsigned long)two->slot,
+		},
+	};
+}
+
+static int register_bad_bit(struct io_uring *ring, const struct bad_field *bad,
+			    unsigned int slot, unsigned int bit)
+{
+	struct two_slots two;
+	char *base = (char *)&two.reg;
+
+	two_slots_init(&two);
+	if (bad->in_slot)
+		base = (char *)&two.slot[slot];
+	base[bad->off + bit / 8] |= 1 << bit % 8;
+	return ring_register(ring, IORING_REGISTER_NOTIFIERS, &two.reg, SIZE);
+}
 
 static int register_bad(struct io_uring *ring, const struct bad_registration *bad)
 {
-	struct io_uring_notification_slot slots[2] = { { .tag = TAG(0) } };
-	struct io_uring_notification_register reg = bad->reg;
-	unsigned int size = bad->size ?: sizeof(reg);
+	struct two_slots two;
 
-	slots[1] = bad->second;
-	reg.data = (unsigned long)slots;
-	return ring_register(ring, IORING_REGISTER_NOTIFIERS, &reg,
-			     size == ~0U ? 0 : size);
+	two_slots_init(&two);
+	two.reg.nr_slots = bad->nr_slots;
+	if (bad->data)
+		two.reg.data = bad->data;
+	return ring_register(ring, IORING_REGISTER_NOTIFIERS,
+			     bad->arg ? (void *)bad->arg : &two.reg, bad->size);
+}
+
+/* A page that ends where nothing is mapped. */
+static char *last_page(void)
+{
+	char *page = mmap(NULL, 8192, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return page == MAP_FAILED || munmap(page + 4096, 4096) ? NULL : page;
+}
+
+/* A pointer to what ends @len bytes before the page does. */
+static int register_near_end(struct io_uring *ring, char *page, bool is_arg,
+			     unsigned int len)
+{
+	struct two_slots two;
+	void *arg = &two.reg;
+
+	two_slots_init(&two);
+	if (is_arg) {
+		arg = page + 4096 - len;
+		memcpy(arg, &two.reg, len);
+	} else {
+		two.reg.data = (unsigned long)page + 4096 - len;
+	}
+	return ring_register(ring, IORING_REGISTER_NOTIFIERS, arg, SIZE);
+}
+
+/*
+ * All that can be wrong with a registration. @slots: there are some, and with
+ * them every registration fails, the good one too, with EBUSY.
+ */
+static void assert_refused(struct __test_metadata *_metadata,
+			   struct io_uring *ring, bool slots)
+{
+	unsigned int i, bit, slot;
+	char *page = last_page();
+
+#define ASSERT_NOTHING_OF(_err, _ret, _what) do {			\
+	int __ret = _ret;						\
+	ASSERT_EQ(slots ? -EBUSY : (_err), __ret)			\
+		TH_LOG("registering: %s", _what);			\
+	if (!slots)							\
+		ASSERT_EQ(-ENXIO, unregister_slots(ring))		\
+			TH_LOG("after registering: %s", _what);		\
+} while (0)
+
+	for (i = 0; i < ARRAY_SIZE(bad_registrations); i++) {
+		const struct bad_registration *bad = &bad_registrations[i];
+
+		ASSERT_NOTHING_OF(bad->err, register_bad(ring, bad), bad->what);
+	}
+	for (i = 0; i < ARRAY_SIZE(bad_fields); i++) {
+		const struct bad_field *bad = &bad_fields[i];
+
+		for (bit = bad->first_bit; bit <= bad->last_bit; bit++)
+			for (slot = 0; slot <= bad->in_slot; slot++)
+				ASSERT_NOTHING_OF(-EINVAL,
+						  register_bad_bit(ring, bad, slot, bit),
+						  bad->what);
+	}
+	ASSERT_NE(NULL, page);
+	for (i = 0; i < 2 * sizeof(struct io_uring_notification_slot); i += 8)
+		ASSERT_NOTHING_OF(-EFAULT,
+				  register_near_end(ring, page, false, i),
+				  "part of the slots");
+	for (i = 0; i < SIZE; i += 8)
+		ASSERT_NOTHING_OF(-EFAULT,
+				  register_near_end(ring, page, true, i),
+				  "part of the argument");
+	ASSERT_NOTHING_OF(-EFAULT, ring_register(ring, IORING_REGISTER_NOTIFIERS,
+						 NULL, SIZE), "NULL");
 }
 
 TEST_F(reg, contract_10_register_unregister)
@@ -75,83 +201,63 @@ TEST_F(reg, contract_10_register_unregister)
 	EXPECT_EQ(0, unregister_slots(&self->ring));
 }
 
-TEST_F(reg, contract_10_bad_fields)
+TEST_F(reg, contract_10_bad_registrations)
 {
+	const unsigned int edges[] = { 1, 2, IORING_MAX_NOTIF_SLOTS };
 	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(bad_registrations); i++) {
-		const struct bad_registration *bad = &bad_registrations[i];
-
-		EXPECT_EQ(bad->err, register_bad(&self->ring, bad))
-			TH_LOG("registering: %s", bad->what);
-		/* nothing came of it */
-		EXPECT_EQ(-ENXIO, unregister_slots(&self->ring))
-			TH_LOG("after registering: %s", bad->what);
+	assert_refused(_metadata, &self->ring, false);
+	for (i = 0; i < ARRAY_SIZE(edges); i++) {
+		ASSERT_EQ(0, register_slots(&self->ring, edges[i]));
+		ASSERT_EQ(-EBUSY, register_slots(&self->ring, edges[i]));
+		ASSERT_EQ(0, unregister_slots(&self->ring));
+		ASSERT_EQ(-ENXIO, unregister_slots(&self->ring));
 	}
-	EXPECT_EQ(0, register_slots(&self->ring, 2));
 }
 
-TEST_F(reg, contract_10_bad_pointers)
-{
-	struct io_uring_notification_register reg = { .nr_slots = 2 };
-	char *page = mmap(NULL, 8192, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	ASSERT_NE(MAP_FAILED, page);
-	ASSERT_EQ(0, munmap(page + 4096, 4096));
-
-	EXPECT_EQ(-EFAULT, ring_register(&self->ring, IORING_REGISTER_NOTIFIERS,
-					 page + 4096, sizeof(reg)));
-	EXPECT_EQ(-EFAULT, ring_register(&self->ring, IORING_REGISTER_NOTIFIERS,
-					 NULL, sizeof(reg)));
-	EXPECT_EQ(-EFAULT, ring_register(&self->ring, IORING_REGISTER_NOTIFIERS,
-					 &reg, sizeof(reg)));
-	/* the first slot can be read, the second cannot */
-	reg.data = (unsigned long)page + 4096 -
-		   sizeof(struct io_uring_notification_slot);
-	EXPECT_EQ(-EFAULT, ring_register(&self->ring, IORING_REGISTER_NOTIFIERS,
-					 &reg, sizeof(reg)));
-	EXPECT_EQ(-ENXIO, unregister_slots(&self->ring));
-	EXPECT_EQ(0, register_slots(&self->ring, 2));
-}
-
-TEST_F(reg, contract_10_how_many)
-{
-	EXPECT_EQ(-EINVAL, register_slots(&self->ring, IORING_MAX_NOTIF_SLOTS + 1));
-	EXPECT_EQ(-ENXIO, unregister_slots(&self->ring));
-	EXPECT_EQ(0, register_slots(&self->ring, IORING_MAX_NOTIF_SLOTS));
-	EXPECT_EQ(0, unregister_slots(&self->ring));
-}
-
+/* What is registered stays: the slots have their tags and go on counting. */
 TEST_F(reg, contract_10_busy)
 {
+	char arg[SIZE] = {};
+	unsigned int seq;
+
 	ASSERT_EQ(0, register_slots(&self->ring, 2));
-	EXPECT_EQ(-EBUSY, register_slots(&self->ring, 2));
-	EXPECT_EQ(-EBUSY, register_slots(&self->ring, 1));
+	for (seq = 0; seq < 2; seq++) {
+		EXPECT_EQ(-EBUSY, register_slots(&self->ring, 1));
+		assert_refused(_metadata, &self->ring, true);
+		EXPECT_EQ(-EINVAL, ring_register(&self->ring,
+						 IORING_UNREGISTER_NOTIFIERS, arg, 0));
+		EXPECT_EQ(-EINVAL, ring_register(&self->ring,
+						 IORING_UNREGISTER_NOTIFIERS, NULL, 1));
+		EXPECT_EQ(-EINVAL, ring_register(&self->ring,
+						 IORING_UNREGISTER_NOTIFIERS, arg, SIZE));
+		if (variant->setup & IORING_SETUP_R_DISABLED)
+			continue;
+		prep_slot_send(&self->ring, -1, arg, 1, 1, 0);
+		ASSERT_SUBMIT(&self->ring, 1);
+		ASSERT_CQE(&self->ring, REQ(0), -EBADF, 0);
+		ASSERT_FLUSH(&self->ring, 0, 2);
+		ASSERT_NOTIF(&self->ring, TAG(1), seq);
+	}
 	EXPECT_EQ(0, unregister_slots(&self->ring));
-	EXPECT_EQ(0, register_slots(&self->ring, 1));
+	EXPECT_EQ(-ENXIO, unregister_slots(&self->ring));
 }
 
-TEST_F(reg, contract_10_unregister_nothing)
+/* Slots that were registered on a ring that runs only later. */
+TEST(contract_10_disabled_ring)
 {
-	EXPECT_EQ(-ENXIO, unregister_slots(&self->ring));
-	ASSERT_EQ(0, register_slots(&self->ring, 2));
-	EXPECT_EQ(0, unregister_slots(&self->ring));
-	EXPECT_EQ(-ENXIO, unregister_slots(&self->ring));
-}
+	struct io_uring ring;
 
-TEST_F(reg, contract_10_unregister_takes_no_argument)
-{
-	char arg[sizeof(struct io_uring_notification_register)] = {};
-
-	ASSERT_EQ(0, register_slots(&self->ring, 2));
-	EXPECT_EQ(-EINVAL, ring_register(&self->ring,
-					 IORING_UNREGISTER_NOTIFIERS, arg, 0));
-	EXPECT_EQ(-EINVAL, ring_register(&self->ring,
-					 IORING_UNREGISTER_NOTIFIERS, NULL, 1));
-	/* the slots are still there */
-	EXPECT_EQ(-EBUSY, register_slots(&self->ring, 2));
-	EXPECT_EQ(0, unregister_slots(&self->ring));
+	ASSERT_EQ(0, ring_init(&ring, IORING_SETUP_R_DISABLED));
+	ASSERT_EQ(0, register_slots(&ring, 2));
+	prep_slot_send(&ring, -1, NULL, 1, 1, IORING_RECVSEND_NOTIF_FLUSH);
+	ASSERT_EQ(-EBADFD, ring_submit(&ring));
+	ASSERT_EQ(0, ring_register(&ring, IORING_REGISTER_ENABLE_RINGS, NULL, 0));
+	ASSERT_SUBMIT(&ring, 1);
+	ASSERT_CQE(&ring, REQ(0), -EBADF, 0);
+	ASSERT_FLUSH(&ring, 0, 2);
+	ASSERT_NOTIF(&ring, TAG(1), 0);
+	ring_exit(&ring);
 }
 
 TEST_F(reg, contract_10_slot_options)
