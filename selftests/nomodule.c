@@ -52,14 +52,24 @@ TEST_F(nomodule, query)
 
 TEST_F(nomodule, contract_10_send)
 {
-	struct io_uring_cqe cqe = {};
+	struct iovec iov = { self->data, 100 };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	unsigned int i;
 
-	prep_slot_send(&self->ring, self->net.tx, self->data, 100, 0, 0);
-	ASSERT_SUBMIT(&self->ring, 1);
-	ASSERT_EQ(0, ring_next(&self->ring, &cqe));
-	ASSERT_EQ(-EINVAL, cqe.res);
-	if (cqe.flags & IORING_CQE_F_MORE)
-		ASSERT_CQE(&self->ring, REQ(0), 0, IORING_CQE_F_NOTIF);
+	/* one flag, the other, both; on both opcodes */
+	for (i = 2; i < 8; i++) {
+		struct io_uring_sqe *sqe;
+
+		if (i % 2)
+			sqe = prep_slot_sendmsg(&self->ring, self->net.tx, &msg,
+						0, 0);
+		else
+			sqe = prep_slot_send(&self->ring, self->net.tx,
+					     self->data, 100, 0, 0);
+		sqe->ioprio = i / 2 << 6;
+		ASSERT_SUBMIT(&self->ring, 1);
+		ASSERT_CQE(&self->ring, REQ(0), -EINVAL, 0);
+	}
 }
 
 TEST_F(nomodule, contract_10_flush)
