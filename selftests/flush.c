@@ -77,36 +77,6 @@ TEST_F(slots, contract_01_attached_when_prepared)
 	ASSERT_EQ(0xff, seen_notif);
 }
 
-TEST_F(slots, contract_04_failed_request_flushes_nothing)
-{
-	struct io_uring_sqe *sqe;
-
-	prep_slot_send(&self->ring, -1, self->data, 100, 0,
-		       IORING_RECVSEND_NOTIF_FLUSH);
-	ASSERT_SUBMIT(&self->ring, 1);
-	ASSERT_CQE(&self->ring, REQ(0), -EBADF, 0);
-	ASSERT_QUIET(&self->ring);
-
-	/* a registered buffer that is not there */
-	sqe = prep_slot_send(&self->ring, self->net.tx, self->data, 100, 1,
-			     IORING_RECVSEND_NOTIF_FLUSH |
-			     IORING_RECVSEND_FIXED_BUF);
-	sqe->buf_index = 7;
-	ASSERT_SUBMIT(&self->ring, 1);
-	ASSERT_CQE(&self->ring, REQ(0), -EFAULT, 0);
-	ASSERT_QUIET(&self->ring);
-
-	/* more than a datagram holds: the socket refuses it */
-	prep_slot_send(&self->ring, self->net.tx, self->data, 1 << 20, 2,
-		       IORING_RECVSEND_NOTIF_FLUSH);
-	ASSERT_SUBMIT(&self->ring, 1);
-	ASSERT_CQE(&self->ring, REQ(0), -EMSGSIZE, 0);
-	ASSERT_QUIET(&self->ring);
-
-	ASSERT_FLUSH(&self->ring, 1, 2);
-	ASSERT_NOTIFS(&self->ring, 1, 2, 0);
-}
-
 /* Failed or not, it was attached: its notifier answers, once. */
 TEST_F(slots, contract_02_failed_request_is_attached)
 {
@@ -224,63 +194,6 @@ TEST_F(slots, contract_04_new_tag)
 	ASSERT_NOTIF(&self->ring, tag, 3);
 }
 
-struct bad_flush {
-	const char *what;
-	__u64 first;
-	unsigned int nr, ioprio;
-	int err;
-};
-
-static const struct bad_flush bad_flushes[] = {
-	{ "no slots asked for", 0, 0, IORING_RSRC_UPDATE_NOTIF, -EINVAL },
-	{ "one too many", 0, NR_SLOTS + 1, IORING_RSRC_UPDATE_NOTIF, -EINVAL },
-	{ "past the end", NR_SLOTS, 1, IORING_RSRC_UPDATE_NOTIF, -EINVAL },
-	{ "far past the end", 0xfffffff0, 1, IORING_RSRC_UPDATE_NOTIF, -EINVAL },
-	{ "sum past 2^32", 0xffffffff, 2, IORING_RSRC_UPDATE_NOTIF, -EOVERFLOW },
-	{ "longer than any table", 1, 0xfffffff0, IORING_RSRC_UPDATE_NOTIF, -EINVAL },
-	{ "len past 2^32", 2, 0xffffffff, IORING_RSRC_UPDATE_NOTIF, -EOVERFLOW },
-	{ "off past 2^32", (1ULL << 32) + 1, 1, IORING_RSRC_UPDATE_NOTIF,
-	  -EOVERFLOW },
-	{ "off wraps 2^64", ~0ULL, 2, IORING_RSRC_UPDATE_NOTIF, -EOVERFLOW },
-	{ "unknown update", 0, 1, IORING_RSRC_UPDATE_NOTIF + 1, -EINVAL },
-	{ "unknown update", 0, 1, 0xffff, -EINVAL },
-};
-
-TEST_F(slots, contract_10_bad_flushes)
-{
-	unsigned int i;
-
-	prep_slot_send(&self->ring, self->net.tx, self->data, 100, 0, 0);
-	ASSERT_SUBMIT(&self->ring, 1);
-	ASSERT_CQE(&self->ring, REQ(0), 100, 0);
-
-	for (i = 0; i < ARRAY_SIZE(bad_flushes); i++) {
-		const struct bad_flush *bad = &bad_flushes[i];
-		struct io_uring_cqe cqe = {};
-
-		prep_flush(&self->ring, bad->first, bad->nr, 1)->ioprio =
-			bad->ioprio;
-		ASSERT_SUBMIT(&self->ring, 1);
-		ASSERT_EQ(0, ring_next(&self->ring, &cqe));
-		EXPECT_EQ(FLUSH_REQ, cqe.user_data)
-			TH_LOG("%s: flushed after all?", bad->what);
-		EXPECT_EQ(bad->err, cqe.res)
-			TH_LOG("%s", bad->what);
-	}
-	/* none of them flushed, or changed the tag */
-	ASSERT_QUIET(&self->ring);
-	ASSERT_FLUSH(&self->ring, 0, 1);
-	ASSERT_NOTIF(&self->ring, TAG(0), 0);
-}
-
-TEST_F(slots, contract_10_flush_without_slots)
-{
-	ASSERT_EQ(0, unregister_slots(&self->ring));
-	prep_flush(&self->ring, 0, 1, 0);
-	ASSERT_SUBMIT(&self->ring, 1);
-	ASSERT_CQE(&self->ring, FLUSH_REQ, -EINVAL, 0);
-}
-
 /* IORING_OP_RSRC_UPDATE with ioprio 0 is what it was under its old name. */
 TEST_F(slots, contract_11_files_update)
 {
@@ -302,6 +215,54 @@ TEST_F(slots, contract_11_files_update)
 	ASSERT_CQE(&self->ring, REQ(0), 100, 0);
 	ASSERT_NOTIF(&self->ring, TAG(0), 0);
 	ASSERT_RECEIVED(&self->net, self->data, 100);
+}
+
+/* All slots that there can be, in one request; few have something to tell. */
+TEST_F(slots, contract_04_flush_of_32768_slots)
+{
+	static const unsigned int used[] = { 0, 1, 4095, 16384, 32767 };
+	unsigned int i;
+
+	ASSERT_EQ(0, unregister_slots(&self->ring));
+	ASSERT_EQ(0, register_slots(&self->ring, IORING_MAX_NOTIF_SLOTS));
+	for (i = 0; i < ARRAY_SIZE(used); i++)
+		ASSERT_SENT(used[i], 0);
+	/* the first time it is the old tags that answer */
+	ASSERT_EQ(1, flush_slots(&self->ring, 0, IORING_MAX_NOTIF_SLOTS, TAG(77)));
+	for (i = 0; i < ARRAY_SIZE(used); i++)
+		ASSERT_NOTIF(&self->ring, TAG(used[i]), 0);
+	ASSERT_QUIET(&self->ring);
+	/* all have the new one now, whether they were passed over or not */
+	for (i = 0; i < IORING_MAX_NOTIF_SLOTS; i += 4095) {
+		ASSERT_SENT(i, IORING_RECVSEND_NOTIF_FLUSH);
+		ASSERT_NOTIF(&self->ring, TAG(77), i == 0 || i == 4095);
+	}
+	ASSERT_SENT(32767, 0);
+	ASSERT_FLUSH(&self->ring, 32767, 1);
+	ASSERT_NOTIF(&self->ring, TAG(77), 1);
+}
+
+/* A new tag is not for the notifier in flight, but for the next one. */
+TEST_F(slots, contract_04_new_tag_in_flight)
+{
+	const size_t len = 1 << 20;
+	char *data = calloc(1, len);
+	struct pair tcp;
+
+	OPEN_PAIR(&tcp, NET_LO, AF_INET, SOCK_STREAM, .unread = true);
+	prep_slot_send(&self->ring, tcp.tx, data, len, 0, 0);
+	ASSERT_SUBMIT(&self->ring, 1);
+	ASSERT_CQE(&self->ring, REQ(0), len, 0);
+	ASSERT_EQ(1, flush_slots(&self->ring, 0, 1, TAG(77)));
+	ASSERT_SENT(0, 0);
+	ASSERT_EQ(1, flush_slots(&self->ring, 0, 1, TAG(78)));
+	ASSERT_NOTIF(&self->ring, TAG(77), 1);
+	ASSERT_EQ(0, drain_socket(tcp.rx, len));
+	ASSERT_NOTIF(&self->ring, TAG(0), 0);
+	ASSERT_SENT(0, IORING_RECVSEND_NOTIF_FLUSH);
+	ASSERT_NOTIF(&self->ring, TAG(78), 2);
+	pair_close(&tcp);
+	free(data);
 }
 
 NOTIF_TEST_MAIN

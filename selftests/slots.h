@@ -38,4 +38,13 @@ FIXTURE_TEARDOWN(slots)
 	pair_close(&self->net);
 }
 
+/* A request that was sent through slot @_slot, and did what it should. */
+#define ASSERT_SENT(_slot, _ioprio) do {				\
+	prep_slot_send(&self->ring, self->net.tx, self->data, 100,	\
+		       _slot, _ioprio);					\
+	ASSERT_SUBMIT(&self->ring, 1);					\
+	ASSERT_CQE(&self->ring, REQ(0), 100, 0);			\
+	ASSERT_RECEIVED(&self->net, self->data, 100);			\
+} while (0)
+
 #endif
