@@ -105,4 +105,25 @@ TEST_F(memlock, contract_06_given_back_at_close)
 	ASSERT_EQ(nr, again);
 }
 
+/* What is copied keeps no page: it is not counted, however much there is. */
+TEST_F(memlock, contract_07_copies_are_not_counted)
+{
+	const struct io_uring_notification_slot slots[2] = {
+		{ .tag = TAG(0), .copy_below = LEN + 1 },
+		{ .tag = TAG(1), .copy_below = LEN },
+	};
+	int nr;
+
+	ASSERT_EQ(0, unregister_slots(&self->ring));
+	ASSERT_EQ(0, register_slots_as(&self->ring, slots, 2, 0));
+	ASSERT_EQ(MAX_SENDS, sends_until_enomem(self, 0));
+	nr = sends_until_enomem(self, 1);
+	ASSERT_GT(nr, 0);
+	ASSERT_LT(nr, MAX_SENDS);
+	/* also while nothing else would be allowed */
+	ASSERT_EQ(MAX_SENDS, sends_until_enomem(self, 0));
+	ASSERT_FLUSH(&self->ring, 0, 2);
+	ASSERT_NOTIFS(&self->ring, 0, 2, 0);
+}
+
 NOTIF_TEST_MAIN

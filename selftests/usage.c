@@ -66,7 +66,7 @@ FIXTURE_TEARDOWN(usage)
 	pair_close(&self->net);
 }
 
-TEST_F(usage, report_usage)
+TEST_F(usage, abi_report_usage)
 {
 	unsigned int i;
 
@@ -83,7 +83,7 @@ TEST_F(usage, report_usage)
 }
 
 /* It is enough that one of the notifier's requests asks. */
-TEST_F(usage, report_usage_of_one)
+TEST_F(usage, abi_report_usage_of_one)
 {
 	unsigned int i;
 
@@ -99,7 +99,7 @@ TEST_F(usage, report_usage_of_one)
 	ASSERT_CQE(&self->ring, TAG(0), variant->res, 0);
 }
 
-TEST_F(usage, nobody_asks)
+TEST_F(usage, abi_report_usage_not_asked)
 {
 	prep_slot_send(&self->ring, self->net.tx, self->data, variant->len, 0,
 		       IORING_RECVSEND_NOTIF_FLUSH);
