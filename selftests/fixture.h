@@ -94,6 +94,31 @@ static inline void assert_notifs(struct __test_metadata *_metadata,
 	}
 }
 
+/* Anonymous pages of their own. */
+static inline char *map_pages(size_t len)
+{
+	char *data = mmap(NULL, len, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return data == MAP_FAILED ? NULL : data;
+}
+
+/*
+ * Give pages back and have others ask for pages: if the kernel did not hold on to
+ * them, the receiver would see what these are filled with.
+ */
+static inline void lose_pages(char *data, size_t len)
+{
+	char *other;
+
+	munmap(data, len);
+	other = map_pages(4 * len);
+	if (!other)
+		return;
+	memset(other, 0xee, 4 * len);
+	munmap(other, 4 * len);
+}
+
 static inline int print_test_names(void)
 {
 	static struct __fixture_variant_metadata none = { .name = "" };

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Notifiers that outlive their slots, their buffers, their ring, their task. */
-#include <sys/syscall.h>
-
+#include "process.h"
 #include "stream.h"
 
 TEST_F(stream, contract_03_not_before_the_pages_are_free)
@@ -141,20 +140,6 @@ TEST_F(stream, contract_08_close_unflushed)
 TEST_F(stream, contract_08_close_unused)
 {
 	CLOSE_RING();
-}
-
-/* Wait for @pid; a process that does not end is killed and -ETIME. */
-static int wait_exit(pid_t pid, int *status)
-{
-	unsigned int ms;
-
-	for (ms = 0; ms < LOST_MS; ms += 10) {
-		if (waitpid(pid, status, WNOHANG) == pid)
-			return 0;
-		nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
-	}
-	kill(pid, SIGKILL);
-	return -ETIME;
 }
 
 /*

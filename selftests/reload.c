@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The module comes and goes while rings without slots send, and while some have. */
-#include <sys/wait.h>
-
+#include "process.h"
 #include "slots.h"
 
-#define MODULE	"io_uring_notif"
 #define ROUNDS	10
+
+/* Loading and unloading beside this thread. */
+#define TOO_SLOW	(variant->setup & IORING_SETUP_SQPOLL && is_debug_kernel())
 
 static int load(void)
 {
@@ -13,13 +14,7 @@ static int load(void)
 	return system("if [ -n \"$KO\" ]; then insmod \"$KO\"; else modprobe " MODULE "; fi");
 }
 
-/* -errno, 0 once it has gone */
-static int unload(void)
-{
-	return syscall(__NR_delete_module, MODULE, O_NONBLOCK) ? -errno : 0;
-}
-
-/* The same, with patience for rings of tests before that are still on their way. */
+/* unload(), with patience for rings of tests before that are still on their way. */
 static int unload_soon(void)
 {
 	int ret, ms;
@@ -59,8 +54,7 @@ TEST_F(slots, contract_11_load_and_unload_under_traffic)
 	int stop[2], status, i;
 	pid_t pid;
 
-	if (variant->setup & IORING_SETUP_SQPOLL &&
-	    !access("/sys/kernel/debug/kmemleak", F_OK))
+	if (TOO_SLOW)
 		SKIP(return, "too slow beside a busy SQPOLL thread in a debug kernel");
 	ASSERT_EQ(0, unregister_slots(&self->ring));
 	i = unload_soon();
@@ -90,8 +84,7 @@ TEST_F(slots, contract_09_slots_keep_the_module)
 {
 	int ret;
 
-	if (variant->setup & IORING_SETUP_SQPOLL &&
-	    !access("/sys/kernel/debug/kmemleak", F_OK))
+	if (TOO_SLOW)
 		SKIP(return, "too slow beside a busy SQPOLL thread in a debug kernel");
 	ret = unload();
 	if (ret == -ENOENT)

@@ -30,41 +30,52 @@
 #define RING_DEFER	(IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN)
 
 /*
+ * Use a ring with these parameters, which another process may have made.
  * mini_liburing maps SQEs of 64 bytes and CQEs of 16: larger ones are so many
  * more of them. It makes room for their indices too, which is in the last page.
  */
-static inline int ring_map(struct io_uring *ring, struct io_uring_params p)
+static inline int ring_open(struct io_uring *ring, int fd,
+			    const struct io_uring_params *params)
 {
+	struct io_uring_params p = *params;
+
 	if (p.flags & IORING_SETUP_CQE32)
 		p.cq_entries *= 2;
 	if (p.flags & IORING_SETUP_SQE128)
 		p.sq_entries *= 2;
-	return io_uring_mmap(ring->ring_fd, &p, &ring->sq, &ring->cq);
+	memset(ring, 0, sizeof(*ring));
+	ring->ring_fd = fd;
+	ring->flags = p.flags;
+	return io_uring_mmap(fd, &p, &ring->sq, &ring->cq);
 }
 
 /*
  * SUBMIT_ALL, because a test that submits a bad request among good ones wants
  * the answers of all.
  */
+static inline int ring_init_params(struct io_uring *ring, unsigned int setup,
+				   struct io_uring_params *p)
+{
+	int fd, ret;
+
+	memset(p, 0, sizeof(*p));
+	p->flags = setup | IORING_SETUP_SUBMIT_ALL;
+	/* ms that an SQPOLL thread keeps a CPU from the rest */
+	p->sq_thread_idle = 10;
+	fd = io_uring_setup(RING_ENTRIES, p);
+	if (fd < 0)
+		return -errno;
+	ret = ring_open(ring, fd, p);
+	if (ret)
+		close(fd);
+	return ret;
+}
+
 static inline int ring_init(struct io_uring *ring, unsigned int setup)
 {
-	struct io_uring_params p = {
-		.flags = setup | IORING_SETUP_SUBMIT_ALL,
-		/* ms that an SQPOLL thread keeps a CPU from the rest */
-		.sq_thread_idle = 10,
-	};
+	struct io_uring_params p;
 
-	int ret;
-
-	memset(ring, 0, sizeof(*ring));
-	ring->ring_fd = io_uring_setup(RING_ENTRIES, &p);
-	if (ring->ring_fd < 0)
-		return -errno;
-	ring->flags = p.flags;
-	ret = ring_map(ring, p);
-	if (ret)
-		close(ring->ring_fd);
-	return ret;
+	return ring_init_params(ring, setup, &p);
 }
 
 /* io_uring_queue_exit() leaves the CQ ring mapped, and with that the ring open. */

@@ -86,21 +86,10 @@ FIXTURE_TEARDOWN(stream)
 	ASSERT_QUIET(&self->ring);					\
 } while (0)
 
-/*
- * Give the pages of the data back and have others ask for pages: if the kernel
- * did not hold on to them, the receiver would see what these are filled with.
- */
+/* The data's pages go to somebody else, unless the kernel holds on to them. */
 static inline void lose_data(char *data)
 {
-	char *other;
-
-	munmap(data, DATA_LEN);
-	other = mmap(NULL, 8 * DATA_LEN, PROT_READ | PROT_WRITE,
-		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-	if (other == MAP_FAILED)
-		return;
-	memset(other, 0xee, 8 * DATA_LEN);
-	munmap(other, 8 * DATA_LEN);
+	lose_pages(data, DATA_LEN);
 }
 
 /* The test ends the ring itself. */
