@@ -77,6 +77,34 @@ TEST_F(stream, contract_08_register_again)
 	ASSERT_EQ(1 | 4, seen);
 }
 
+/* Over and over, each time with data of the slots before in flight. */
+TEST_F(stream, contract_08_register_again_and_again)
+{
+	const unsigned int len = DATA_LEN / 16;
+	unsigned int i;
+
+	/* more than the receiver's window: what comes after it waits too */
+	ASSERT_ALL_IN_FLIGHT(0, 0);
+	for (i = 0; i < 16; i++) {
+		const struct io_uring_notification_slot slot = {
+			.tag = TAG(1 + i),
+		};
+
+		ASSERT_EQ(0, unregister_slots(&self->ring));
+		ASSERT_EQ(0, register_slots_as(&self->ring, &slot, 1, 0));
+		STREAM_SEND(i * len, len, 0,
+			    i % 2 ? IORING_RECVSEND_NOTIF_FLUSH : 0);
+		ASSERT_SUBMIT(&self->ring, 1);
+		ASSERT_CQE(&self->ring, REQ(0), len, 0);
+	}
+	ASSERT_EQ(0, unregister_slots(&self->ring));
+	ASSERT_EQ(-ENXIO, unregister_slots(&self->ring));
+	ASSERT_QUIET(&self->ring);
+	ASSERT_RECEIVED(&self->net, self->want, DATA_LEN);
+	ASSERT_RECEIVED(&self->net, self->want, DATA_LEN);
+	ASSERT_NOTIFS(&self->ring, 0, 17, 0);
+}
+
 /* Take the buffer from under the notifier: out of the table, and unmapped. */
 #define LOSE_BUFFER() do {						\
 	if (variant->fixed)						\

@@ -103,4 +103,73 @@ TEST_F(slots, contract_09_slots_keep_the_module)
 	ASSERT_NOTIF(&self->ring, TAG(0), 0);
 }
 
+/* Also one of a ring that has no slots any more, or is closed. */
+TEST_F(slots, contract_09_in_flight_keeps_the_module)
+{
+	const size_t len = 512 << 10;
+	char *data = malloc(len);
+	struct pair tcp;
+
+	if (TOO_SLOW)
+		SKIP(return, "too slow beside a busy SQPOLL thread in a debug kernel");
+	if (module_refs() == -ENOENT)
+		SKIP(return, "the module is built in");
+	OPEN_PAIR(&tcp, NET_LO, AF_INET, SOCK_STREAM, .unread = true);
+	fill_pattern(data, len, 1);
+	prep_slot_send(&self->ring, tcp.tx, data, len, 0, 0);
+	ASSERT_SUBMIT(&self->ring, 1);
+	ASSERT_CQE(&self->ring, REQ(0), len, 0);
+	ASSERT_EQ(-EAGAIN, unload());
+	ASSERT_EQ(0, unregister_slots(&self->ring));
+	ASSERT_QUIET(&self->ring);
+	ASSERT_EQ(-EAGAIN, unload());
+	ring_exit(&self->ring);
+	ASSERT_EQ(-EAGAIN, unload());
+	ASSERT_EQ(0, receive_and_compare(tcp.rx, data, len));
+	ASSERT_EQ(0, unload_soon());
+	ASSERT_EQ(-ENOENT, module_refs());
+
+	ASSERT_EQ(0, load());
+	ASSERT_EQ(0, module_refs());
+	ASSERT_EQ(0, ring_init(&self->ring, variant->setup));
+	ASSERT_EQ(0, register_slots(&self->ring, NR_SLOTS));
+	ASSERT_EQ(1, module_refs());
+	pair_close(&tcp);
+	free(data);
+}
+
+/* Rings come and go, with slots flushed and not: in the end none keeps the module. */
+TEST_F(slots, contract_09_nothing_stays_behind)
+{
+	const int nr = is_debug_kernel() ? 60 : 200;
+	struct io_uring_cqe cqe;
+	struct io_uring ring;
+	int i, j;
+
+	for (i = 0; i < nr; i++) {
+		ASSERT_EQ(0, ring_init(&ring, variant->setup));
+		ASSERT_EQ(0, register_slots(&ring, NR_SLOTS));
+		for (j = 0; j < 3; j++)
+			prep_slot_send(&ring, self->net.tx, self->data, 1000, j,
+				       j ? 0 : IORING_RECVSEND_NOTIF_FLUSH);
+		ASSERT_SUBMIT(&ring, 3);
+		ASSERT_RECEIVED(&self->net, self->data, 1000);
+		ASSERT_RECEIVED(&self->net, self->data, 1000);
+		ASSERT_RECEIVED(&self->net, self->data, 1000);
+		/* the CQEs may be left unread, the slots registered */
+		for (j = 0; j < 4 && i % 2; j++)
+			ASSERT_EQ(0, ring_next(&ring, &cqe));
+		if (i % 4 == 1)
+			ASSERT_EQ(0, unregister_slots(&ring));
+		ring_exit(&ring);
+	}
+	ASSERT_EQ(0, unregister_slots(&self->ring));
+	ASSERT_EQ(0, module_unused());
+	if (module_refs() != -ENOENT && !TOO_SLOW) {
+		ASSERT_EQ(0, unload_soon());
+		ASSERT_EQ(0, load());
+	}
+	ASSERT_EQ(0, register_slots(&self->ring, NR_SLOTS));
+}
+
 NOTIF_TEST_MAIN
