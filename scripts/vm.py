@@ -7,6 +7,7 @@ kernel's console goes to a log that is watched for splats, the accelerator and
 the clock are ours to choose, and a guest that hangs has to end.
 """
 
+import fcntl
 import json
 import os
 import selectors
@@ -206,13 +207,21 @@ def ignore(_data: bytes) -> None:
     """Output that is no one's business."""
 
 
+def guest_pipe() -> tuple[int, int]:
+    """A pipe whose writing end is none of the numbers that QEMU's command line uses."""
+    read, write = os.pipe()
+    moved = fcntl.fcntl(write, fcntl.F_DUPFD_CLOEXEC, max(GUEST_OUT, GUEST_ERR) + 1)
+    os.close(write)
+    return read, moved
+
+
 def boot(run: Run, accel: str, on_stdout: Callable[[bytes], None], on_stderr: Callable[[bytes], None],
          interactive: bool = False) -> Result:
     """Boot, run what guest.sh was told, and say how it ended."""
     command = run.command(accel, interactive)
     log().write(f"$ {shlex.join(command)}\nconsole: {run.console}\n")
     deadline = time.monotonic() + run.settings.timeout
-    (out, out_end), (err, err_end) = os.pipe(), os.pipe()
+    (out, out_end), (err, err_end) = guest_pipe(), guest_pipe()
     # The shell puts the pipes where the command line says they are, and becomes QEMU
     script = f'exec {GUEST_OUT}>&{out_end} {GUEST_ERR}>&{err_end} {out_end}>&- {err_end}>&-; exec "$@"'
     process = subprocess.Popen(["/bin/bash", "-c", script, "bash", *command], pass_fds=(out_end, err_end),
