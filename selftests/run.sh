@@ -17,7 +17,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/net.sh"
 
 MODULE=io_uring_notif
-PROGS="register send flush options buffers memlock async lifetime again reload net usage outside matrix sockets link gso errors chains formats skip copy table limit ends share inherit mainline reuse overflow race"
+PROGS="register send flush options buffers memlock async lifetime again reload net usage outside matrix sockets link gso errors chains formats skip copy table limit ends share inherit mainline reuse overflow race attach linked"
 # seconds that a program may take in all, each of its tests has its own limit
 LIMIT=${LIMIT:-1200}
 TESTS=${TESTS:-}
