@@ -17,7 +17,11 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/net.sh"
 
 MODULE=io_uring_notif
-PROGS="register send flush options buffers memlock async lifetime again reload net usage outside matrix sockets link gso errors chains formats skip copy table limit ends share inherit mainline reuse overflow race attach linked"
+PROGS="register errors send flush chains options copy formats skip usage
+	buffers table memlock limit
+	async attach linked reuse overflow race again
+	net matrix sockets link gso
+	lifetime ends share inherit reload outside mainline"
 # seconds that a program may take in all, each of its tests has its own limit
 LIMIT=${LIMIT:-1200}
 TESTS=${TESTS:-}
