@@ -3,14 +3,12 @@
  * One request, one notifier: a request that is sent in many pieces, while the
  * slot that it attached to is flushed and used by others.
  */
-#include <dirent.h>
-
 #include "attach.h"
 
 /* The big request ends, and only then its notifier, which was the first. */
 #define ASSERT_BIG_ENDS(_slot) do {					\
-	ASSERT_EQ(0, read_to(self, self->big_len));			\
-	ASSERT_CQE(&self->ring, BIG, self->big_len, 0);			\
+	ASSERT_EQ(0, read_to(self, BIG_LEN));			\
+	ASSERT_CQE(&self->ring, BIG, BIG_LEN, 0);			\
 	ASSERT_NOTIF(&self->ring, TAG(_slot), 0);			\
 } while (0)
 
@@ -60,53 +58,6 @@ TEST_F(attach, contract_01_partial_sendmsg)
 			  IORING_RECVSEND_NOTIF_FLUSH)->user_data = BIG;
 	ASSERT_SUBMIT(&self->ring, 1);
 	for (seq = 1; seq < 4; seq++)
-		ROUND(0, seq);
-	ASSERT_BIG_FLUSHES_NOTHING(0, seq);
-}
-
-/* Whether io-wq has a worker that runs requests of this process. */
-static bool has_worker(void)
-{
-	DIR *tasks = opendir("/proc/self/task");
-	struct dirent *task;
-	bool found = false;
-
-	while (tasks && (task = readdir(tasks))) {
-		char path[300], name[32] = "";
-		FILE *comm;
-
-		snprintf(path, sizeof(path), "/proc/self/task/%s/comm",
-			 task->d_name);
-		comm = fopen(path, "r");
-		if (!comm)
-			continue;
-		if (fgets(name, sizeof(name), comm) &&
-		    !strncmp(name, "iou-wrk", 7))
-			found = true;
-		fclose(comm);
-	}
-	if (tasks)
-		closedir(tasks);
-	return found;
-}
-
-/* Polled in vain too often, a request blocks in io-wq until it is over. */
-TEST_F(attach, contract_01_blocked_in_io_wq)
-{
-	unsigned int seq;
-
-	/* little space and a lot of data: it is woken up more than 128 times */
-	setsockopt_int(self->tcp.tx, SOL_SOCKET, SO_SNDBUFFORCE, 2048);
-	make_data(self, 6U << 20);
-	prep_big(self, 0, IORING_RECVSEND_NOTIF_FLUSH);
-	ASSERT_SUBMIT(&self->ring, 1);
-	ASSERT_FLUSH(&self->ring, 0, 1);
-	ASSERT_FALSE(has_worker());
-	while (!has_worker()) {
-		ASSERT_LT(self->received, self->big_len - 4 * ROUND_LEN);
-		ASSERT_EQ(0, read_to(self, self->received + 32768));
-	}
-	for (seq = 1; seq < 3; seq++)
 		ROUND(0, seq);
 	ASSERT_BIG_FLUSHES_NOTHING(0, seq);
 }

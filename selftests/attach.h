@@ -22,20 +22,11 @@ FIXTURE(attach)
 	struct io_uring ring;
 	struct pair tcp;	/* where a big request waits */
 	struct pair udp;	/* where a small one is over at once */
-	size_t big_len;
-	char *data, *got;	/* big_len bytes */
+	char *data, *got;	/* BIG_LEN bytes */
 	size_t received;	/* of the big request */
 };
 
 RING_VARIANTS_SQPOLL(attach);
-
-static inline void make_data(FIXTURE_DATA(attach) *self, size_t len)
-{
-	self->big_len = len;
-	self->data = malloc(len);
-	self->got = malloc(len);
-	fill_pattern(self->data, len, 9);
-}
 
 FIXTURE_SETUP(attach)
 {
@@ -43,7 +34,9 @@ FIXTURE_SETUP(attach)
 	OPEN_PAIR(&self->udp, NET_LO, AF_INET, SOCK_DGRAM);
 	ASSERT_EQ(0, ring_init(&self->ring, variant->setup));
 	ASSERT_EQ(0, register_slots(&self->ring, NR_SLOTS));
-	make_data(self, BIG_LEN);
+	self->data = malloc(BIG_LEN);
+	self->got = malloc(BIG_LEN);
+	fill_pattern(self->data, BIG_LEN, 9);
 }
 
 FIXTURE_TEARDOWN(attach)
@@ -62,8 +55,8 @@ static inline struct io_uring_sqe *prep_big(FIXTURE_DATA(attach) *self,
 {
 	struct io_uring_sqe *sqe;
 
-	sqe = prep_slot_send(&self->ring, self->tcp.tx, self->data,
-			     self->big_len, slot, ioprio);
+	sqe = prep_slot_send(&self->ring, self->tcp.tx, self->data, BIG_LEN,
+			     slot, ioprio);
 	sqe->user_data = BIG;
 	return sqe;
 }
