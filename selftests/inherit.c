@@ -3,6 +3,8 @@
  * A ring that stays as its task forks, ends, or executes another program; also one
  * that no other task may use.
  */
+#include <sys/epoll.h>
+
 #include "share.h"
 
 FIXTURE_VARIANT_ADD(share, plain) { .setup = 0 };
@@ -176,8 +178,59 @@ TEST_F(share, contract_08_ring_kept_through_exec)
 	ASSERT_EQ(0, status);
 }
 
+/* The new program: waits for the pipe, and is not woken up for anything else. */
+static int wait_undisturbed(int fd)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+	int epoll = epoll_create1(0);
+
+	if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) ||
+	    write(STDIN_FILENO, "x", 1) != 1)
+		return 1;
+	return epoll_wait(epoll, &event, 1, LOST_MS) == 1 ? 0 : errno;
+}
+
+/*
+ * The notifier goes by the task that attached to it first: not once that runs a
+ * program that has nothing to do with the ring.
+ */
+TEST_F(share, contract_08_new_program_is_left_alone)
+{
+	int go[2], ready[2], status;
+	pid_t pid;
+	char c;
+
+	if (variant->setup & IORING_SETUP_SINGLE_ISSUER)
+		SKIP(return, "no other task may use this ring");
+	OPEN_RING();
+	ASSERT_EQ(0, pipe(go));
+	ASSERT_EQ(0, pipe(ready));
+	pid = start_child();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		char number[16];
+
+		if (send_part(&self->ring, self->net.tx, self->data, DATA_LEN, 0,
+			      IORING_RECVSEND_NOTIF_FLUSH))
+			_exit(11);
+		snprintf(number, sizeof(number), "%d", go[0]);
+		dup2(ready[1], STDIN_FILENO);
+		execl("/proc/self/exe", "share", "--wait", number, NULL);
+		_exit(12);
+	}
+	ASSERT_EQ(1, read(ready[0], &c, 1));
+	ASSERT_RECEIVED(&self->net, self->data, DATA_LEN);
+	ASSERT_NOTIF(&self->ring, TAG(0), 0);
+	ASSERT_EQ(1, write(go[1], "x", 1));
+	ASSERT_EQ(0, wait_exit(pid, &status));
+	ASSERT_EQ(0, status)
+		TH_LOG("%s", strerror(WEXITSTATUS(status)));
+}
+
 int main(int argc, char **argv)
 {
+	if (argc == 3 && !strcmp(argv[1], "--wait"))
+		return wait_undisturbed(atoi(argv[2]));
 	if (argc == 3 && !strcmp(argv[1], "--go-on"))
 		return go_on(atoi(argv[2]));
 	if (argc == 2 && !strcmp(argv[1], "--names"))
