@@ -33,7 +33,7 @@ static const char * const names[NR_MODES] = {
 	"SEND", "SEND_ZC", "SEND_ZC registered"
 };
 
-static char data[65536] __attribute__((aligned(4096)));
+static _Alignas(4096) char data[65536];
 
 static __u64 now(void)
 {

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """`make check`: format, lint and static checks; one line each, and all of them run."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -155,7 +156,7 @@ class Checks:
 
     def programs(self) -> str:
         """The C that runs on it."""
-        return self.c_sources(("selftests/*.[ch]", "samples/*.[ch]"), TEST_IGNORED)
+        return self.c_sources(("selftests/*.[ch]", "samples/*.[ch]", "bench/*.[ch]"), TEST_IGNORED)
 
     def shellcheck(self) -> str:
         """Every shell script."""
@@ -163,6 +164,12 @@ class Checks:
             raise Skip("shellcheck is not installed")
         files = [p for p in [*PROJECT.rglob("*.sh"), PROJECT / ".ci/run"] if p.is_file()]
         return self.said(["shellcheck", *map(str, files)])
+
+    def documents(self) -> str:
+        """Documentation/, as reStructuredText."""
+        docutils = toolchain.find_venv("docutils", "docutils", "docutils")
+        files = sorted((PROJECT / "Documentation").glob("*.rst"))
+        return "".join(self.said([str(docutils), "--report=info", str(file), os.devnull]) for file in files)
 
     def python(self) -> str:
         """These scripts: types checked strictly, which compiles them too."""
@@ -187,9 +194,10 @@ def main() -> None:
     checks.run("sparse", checks.sparse)
     checks.run("checkpatch of patches/", checks.patches)
     checks.run("checkpatch of shim/", checks.shim)
-    checks.run("checkpatch of selftests/ and samples/", checks.programs)
+    checks.run("checkpatch of selftests/, samples/ and bench/", checks.programs)
     checks.run("shellcheck", checks.shellcheck)
     checks.run("mypy --strict", checks.python)
+    checks.run("documents", checks.documents)
     checks.run("file lengths", checks.lengths)
     if checks.failed:
         raise Fail(f"make check: {', '.join(checks.failed)}; see above and {log().path}")
