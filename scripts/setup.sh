@@ -44,6 +44,9 @@ iproute2 ip network namespaces in the VM
 busybox-static busybox programs for the VM's first moments
 file file virtme-ng's look at the kernel image
 "
+test="
+procps sysctl the kernel's own tests
+"
 run="
 liburing-dev /usr/include/liburing.h samples/ in C
 "
@@ -90,6 +93,7 @@ packages_for()
 	series) echo "$kernel" ;;
 	check) echo "$kernel$check" ;;
 	run) echo "$kernel$vm$run" ;;
+	test) echo "$kernel$vm$test" ;;
 	*) echo "$kernel$vm" ;;
 	esac
 }
