@@ -7,7 +7,6 @@ import shutil
 import signal
 import sys
 import tarfile
-import time
 import unittest
 from pathlib import Path
 from types import FrameType
@@ -17,10 +16,11 @@ import check
 import graft
 import series
 import source
+import suite
 import toolchain
 import vm
 from cache import digest, lock
-from common import PROJECT, Fail, Step, cache_dir, log, open_log, output, say
+from common import PROJECT, Fail, Step, cache_dir, log, open_log, output
 from tap import Tap
 
 MEGABYTES = 64
@@ -106,81 +106,14 @@ def main_job() -> None:
     vm.verdict(result, "the main job", settings.timeout)
 
 
-class HostResult(unittest.TestResult):
-    """The self-checks of these scripts as lines of TAP."""
-
-    def __init__(self, tap: Tap) -> None:
-        super().__init__()
-        self.tap = tap
-
-    def addSuccess(self, test: unittest.TestCase) -> None:
-        """One that passed."""
-        self.tap.result(True, f"tooling: {test.shortDescription() or test.id()}")
-
-    def addFailure(self, test: unittest.TestCase, err: object) -> None:
-        """One that failed, with its trace as a comment."""
-        super().addFailure(test, err)  # type: ignore[arg-type]
-        self.report(test, self.failures[-1][1])
-
-    def addError(self, test: unittest.TestCase, err: object) -> None:
-        """One that broke."""
-        super().addError(test, err)  # type: ignore[arg-type]
-        self.report(test, self.errors[-1][1])
-
-    def report(self, test: unittest.TestCase, trace: str) -> None:
-        """A result that is not ok."""
-        self.tap.result(False, f"tooling: {test.shortDescription() or test.id()}")
-        for line in trace.splitlines():
-            self.tap.emit(f"# {line}")
-
-
-def emit(line: str) -> None:
-    """A line of TAP, at once."""
-    print(line, flush=True)
-    log().write(line + "\n")
-
-
-def guest_tests(tap: Tap) -> None:
-    """selftests/run.sh in the debug kernel; a splat or a crash is a failed test."""
-    settings = vm.Settings.from_environment(1500)
-    tree, tools, image, virtme = prepare(option("FLAVOUR", "debug"))
-    programs = build.build_userland("selftests", tree, tools, build.find_headers(tree, tools))
-    command = (f"BIN={shlex.quote(str(programs))} TESTS={shlex.quote(option('TESTS'))} "
-               f"{shlex.quote(str(PROJECT / 'selftests/run.sh'))}")
-    rest = b""
-
-    def lines(data: bytes) -> None:
-        nonlocal rest
-        *whole, rest = (rest + data).split(b"\n")
-        for line in whole:
-            tap.line(line.decode(errors="replace").rstrip("\r"))
-
-    tap.begin()
-    failed = tap.failed
-    start = time.monotonic()
-    say(f"  booting the {image.flavour} kernel")
-    result = vm.in_vm(image, virtme, settings, command, str(PROJECT), lines)
-    if rest:
-        tap.line(rest.decode(errors="replace"))
-    tap.end("selftests/run.sh")
-    # A test that failed makes run.sh fail: that is told already
-    if result.splats or result.hung or result.status is None or (result.status and tap.failed == failed):
-        try:
-            vm.verdict(result, "selftests/run.sh", settings.timeout)
-        except Fail as error:
-            tap.result(False, f"the kernel was silent: {error}")
-    else:
-        tap.result(True, "the kernel was silent: no warning, no leak")
-    say(f"  the VM ran for {time.monotonic() - start:.0f} s; its console is in {result.console}")
-
-
 def tests() -> None:
     """Self-checks of the tooling, then the selftests in the debug VM; TAP, and a verdict."""
-    tap = Tap(emit)
-    if not option("TESTS"):
-        unittest.defaultTestLoader.discover(str(PROJECT / "scripts/tests"), "test_*.py").run(HostResult(tap))
+    tap = Tap(suite.emit)
+    picked = option("TESTS")
+    if not picked:
+        unittest.defaultTestLoader.discover(str(PROJECT / "scripts/tests"), "test_*.py").run(suite.HostResult(tap))
     try:
-        guest_tests(tap)
+        suite.run_guests(tap, *prepare(option("FLAVOUR", "debug")), picked)
     except Fail:
         tap.result(False, "the selftests could be built and run")
         tap.finish()

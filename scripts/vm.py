@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -41,6 +42,8 @@ ACCELS = {
                "-rtc", "base=2026-01-01,clock=vm", "-seed", "1"],
 }
 MODULE_FAILED = 97
+# Set when all that runs in a VM has to end
+CANCELLED = threading.Event()
 # The guest's stdout and stderr, as QEMU's shell inherits them
 GUEST_OUT, GUEST_ERR = 8, 9
 
@@ -180,7 +183,7 @@ def pump(streams: dict[int, Callable[[bytes], None]], deadline: float) -> bool:
             selector.register(fd, selectors.EVENT_READ, sink)
         while selector.get_map():
             left = deadline - time.monotonic()
-            if left <= 0:
+            if left <= 0 or CANCELLED.is_set():
                 return False
             for key, _ in selector.select(min(left, 1)):
                 data = os.read(key.fd, 65536)

@@ -5,11 +5,12 @@
 # TAP. As root in the virtual machine: it sets up a network and loads and
 # unloads the module.
 #
-#	BIN=<folder of the built programs> [TESTS=<part of a name>]
+#	BIN=<folder of the built programs> [TESTS=<part of a name>] [PART=1|2]
 #	[KO=<module file, to insmod instead of modprobe>] run.sh
 #
 # TESTS picks the programs, and of the others the tests, whose name it is part
-# of. Exit status: 0 when nothing failed.
+# of; PART one of two halves that take about as long in a debug kernel. Exit
+# status: 0 when nothing failed.
 set -u
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -17,14 +18,14 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/net.sh"
 
 MODULE=io_uring_notif
-PROGS="register errors send flush chains options copy formats skip usage
-	buffers table memlock limit
-	async attach linked reuse overflow race again
-	net matrix sockets link gso
+PROGS_1="register errors send flush chains options copy formats skip usage
+	buffers table memlock limit async attach linked reuse overflow race again"
+PROGS_2="net matrix sockets link gso
 	lifetime ends share inherit reload outside mainline"
 # seconds that a program may take in all, each of its tests has its own limit
 LIMIT=${LIMIT:-1200}
 TESTS=${TESTS:-}
+PART=${PART:-}
 
 die() {
 	echo "Bail out! $*"
@@ -52,9 +53,10 @@ run_prog() {
 	fi
 	args=$(pick "$1") || return
 	echo "@begin $1"
+	began=$(date +%s)
 	# shellcheck disable=SC2086 # one word an argument
 	timeout -k 5 "$LIMIT" "$BIN/$1" $args 2>&1 </dev/null
-	echo "@end $1 $?"
+	echo "@end $1 $? $(($(date +%s) - began))"
 }
 
 # The tests for which the module must not be there, and must not come.
@@ -102,12 +104,17 @@ kunit() {
 }
 
 run_all() {
-	without_module
+	[ "$PART" = 2 ] || without_module
 	load_module || return
-	for prog in $PROGS; do
+	case $PART in
+	1) progs=$PROGS_1 ;;
+	2) progs=$PROGS_2 ;;
+	*) progs="$PROGS_1 $PROGS_2" ;;
+	esac
+	for prog in $progs; do
 		run_prog "$prog"
 	done
-	kunit
+	[ "$PART" = 2 ] || kunit
 }
 
 [ "$(id -u)" -eq 0 ] || die "this needs root"

@@ -62,6 +62,8 @@ BEGIN {
 		       seen " of " plan " tests")
 	else if ($3 != 0 && !own_failed)
 		result(0, prog ": status " $3, "")
+	if ($4 != "")
+		print "#   " prog " took " $4 " s"
 	next
 }
 

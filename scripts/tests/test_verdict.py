@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import apt  # noqa: E402
 import splat  # noqa: E402
-from tap import Tap  # noqa: E402
+from tap import Source, Tap  # noqa: E402
 
 KASAN = """[    1.0] e1000e: link up
 [    2.1] ==================================================================
@@ -32,10 +32,10 @@ class TapTest(unittest.TestCase):
         """Read one source."""
         printed: list[str] = []
         tap = Tap(printed.append)
-        tap.begin()
+        source = Source(tap, "source")
         for line in lines:
-            tap.line(line)
-        tap.end("source")
+            source.line(line)
+        source.end()
         return tap, printed
 
     def test_counts(self) -> None:
@@ -57,6 +57,18 @@ class TapTest(unittest.TestCase):
             tap, _ = self.feed(*lines)
             self.assertFalse(tap.finish(), lines)
             self.assertEqual(tap.failed, 1)
+
+    def test_side_by_side(self) -> None:
+        """what two sources say of their tests stays with the tests"""
+        printed: list[str] = []
+        tap = Tap(printed.append)
+        first, second = Source(tap, "1"), Source(tap, "2")
+        first.line("# of a")
+        second.line("# of b")
+        second.line("ok 1 b")
+        first.line("not ok 1 a")
+        self.assertEqual(printed[1:], ["# of b", "ok 1 b", "# of a", "not ok 2 a"])
+        self.assertEqual((first.failed, second.failed), (1, 0))
 
     def test_nested(self) -> None:
         """results of subtests are passed on and not counted"""
