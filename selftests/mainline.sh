@@ -107,7 +107,18 @@ for args in "${all[@]}"; do
 	esac
 done
 
-cd "$here/kernel" || exit
+# In a slow machine the receiver's two seconds are over before the sender is
+# through, whose datagrams are refused then. Here it gets RECEIVE seconds.
+work=$(mktemp -d) && cd "$work" && ln -s "$here"/kernel/* . || exit
+trap 'rm -r "$work"' EXIT
+rm msg_zerocopy
+cat >msg_zerocopy <<-EOF
+	#!/bin/bash
+	case " \$* " in *" -r "*) set -- "\$@" -t ${RECEIVE:-6} ;; esac
+	exec -a ./msg_zerocopy "$here/kernel/msg_zerocopy" "\$@"
+EOF
+chmod +x msg_zerocopy
+
 failed=0
 echo "TAP version 13"
 echo "1..${#picked[@]}"
