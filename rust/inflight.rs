@@ -8,6 +8,8 @@
 use crate::{
     notifier::{
         Active,
+        Attached,
+        Followers,
         Idle,
         Notification,
         Place,
@@ -33,12 +35,6 @@ const MAX_IDLE: usize = 1024;
 /// and keep their `task_struct`.
 const MAX_LANES: usize = 1024;
 
-/// A lane, and how many notifiers are to go by it.
-struct LaneInUse {
-    lane: Pin<KBox<Lane>>,
-    notifiers: usize,
-}
-
 /// Where a released notifier goes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Where {
@@ -61,7 +57,7 @@ pub(crate) struct InFlight {
     idle: KVVec<Idle>,
     /// The tasks that attach requests, the last one to attach first. Empty if only the submitter
     /// task completes requests.
-    lanes: KVec<LaneInUse>,
+    lanes: KVec<Pin<KBox<Lane>>>,
 }
 
 impl InFlight {
@@ -96,11 +92,18 @@ impl InFlight {
         self.last_id
     }
 
-    /// Makes a notifier the one of a slot, which has none.
+    /// Makes a notifier the one of a slot, which has none, and attaches a request to it.
     ///
     /// Task context, may sleep. Fails with `ENOMEM`.
-    #[inline]
-    pub(crate) fn fill(&mut self, place: Place) -> Result<Active> {
+    pub(crate) fn fill(
+        &mut self,
+        place: Place,
+        report: bool,
+        pages: usize,
+    ) -> Result<(Active, Attached)> {
+        if !self.has_current_lane() {
+            self.find_lane()?;
+        }
         let idle = match self.idle.pop() {
             Some(idle) => {
                 Total::Reused.count();
@@ -108,20 +111,36 @@ impl InFlight {
             }
             None => self.allocate()?,
         };
-        if !self.ctx.defers_task_work() {
-            self.use_current_lane()?;
-        }
-
         if self.count == 0 {
             self.ctx.get();
         }
+        Ok(self.share(idle, place, report, pages))
+    }
+
+    /// As [`InFlight::fill`], if that takes no more than one of the notifiers kept for it, beside
+    /// others in flight.
+    #[inline(always)]
+    pub(crate) fn refill(&mut self, place: Place, report: bool) -> Option<(Active, Attached)> {
+        if self.count == 0 || !self.has_current_lane() {
+            return None;
+        }
+        let idle = self.idle.pop()?;
+        Total::Reused.count();
+        Some(self.share(idle, place, report, 0))
+    }
+
+    #[inline(always)]
+    fn share(
+        &mut self,
+        idle: Idle,
+        place: Place,
+        report: bool,
+        pages: usize,
+    ) -> (Active, Attached) {
         self.count += 1;
         self.last_id += 1;
-        let lane = self.lanes.get_mut(0).map(|lane| {
-            lane.notifiers += 1;
-            lane.lane.as_ref()
-        });
-        Ok(idle.share(self.last_id, place, lane))
+        let lane = self.lanes.first().map(|lane| lane.as_ref());
+        idle.share(self.last_id, place, lane, report, pages)
     }
 
     /// Makes a notifier, and room for it wherever it may go.
@@ -137,30 +156,27 @@ impl InFlight {
         Ok(idle)
     }
 
-    /// Moves the lane to the current task to the front, and makes it if need be.
-    #[inline]
-    fn use_current_lane(&mut self) -> Result {
+    /// Whether the first lane leads to the current task, or there's no need for lanes.
+    #[inline(always)]
+    fn has_current_lane(&self) -> bool {
         match self.lanes.first() {
-            Some(lane) if lane.lane.as_ref().is_current() => Ok(()),
-            _ => self.find_lane(),
+            Some(lane) => lane.as_ref().is_current(),
+            None => self.ctx.defers_task_work(),
         }
     }
 
+    /// Moves the lane to the current task to the front, and makes it if need be.
     #[cold]
     fn find_lane(&mut self) -> Result {
         let lanes = &mut self.lanes;
-        let mut found = lanes.iter().position(|l| l.lane.as_ref().is_current());
+        let mut found = lanes.iter().position(|lane| lane.as_ref().is_current());
         if found.is_none() {
             // Tasks come and go: lanes without a notifier go as another one comes.
-            lanes.retain(|lane| lane.notifiers != 0);
+            lanes.retain(|lane| lane.as_ref().is_used());
             if lanes.len() >= MAX_LANES {
                 return Err(ENOMEM);
             }
-            let lane = LaneInUse {
-                lane: Lane::new(self.ctx)?,
-                notifiers: 0,
-            };
-            lanes.push(lane, GFP_KERNEL_ACCOUNT)?;
+            lanes.push(Lane::new(self.ctx)?, GFP_KERNEL_ACCOUNT)?;
             found = Some(lanes.len() - 1);
         }
         if let Some(index) = found {
@@ -170,15 +186,26 @@ impl InFlight {
     }
 
     /// Goes on with a notifier that has just been released.
-    #[inline]
-    pub(crate) fn released(&mut self, released: Released, to: Where, lock: &mut Locked) {
-        match to {
-            Where::Here => released.each(|released| {
-                Total::CompletedInline.count();
-                self.ready(released, lock)
-            }),
-            Where::TaskWork => released.defer(),
+    #[inline(always)]
+    pub(crate) fn released(&mut self, mut released: Released, to: Where, lock: &mut Locked) {
+        if to == Where::TaskWork {
+            released.defer();
+            return;
         }
+        let followers = released.take_followers();
+        Total::CompletedInline.count();
+        self.ready(released, lock);
+        if let Some(followers) = followers {
+            self.released_followers(followers, lock);
+        }
+    }
+
+    #[cold]
+    fn released_followers(&mut self, followers: Followers, lock: &mut Locked) {
+        followers.release(|released| {
+            Total::CompletedInline.count();
+            self.ready(released, lock);
+        });
     }
 
     /// Goes on with a notifier that came by way of task_work.
@@ -189,16 +216,10 @@ impl InFlight {
     }
 
     /// Lets a notifier be posted with the next CQEs.
-    #[inline]
+    #[inline(always)]
     fn ready(&mut self, mut released: Released, lock: &mut Locked) {
         released.let_go(lock);
-        if let Some(lane) = self
-            .lanes
-            .iter_mut()
-            .find(|l| released.went_by(l.lane.as_ref()))
-        {
-            lane.notifiers -= 1;
-        }
+        released.leave_lane(lock);
         let pushed = self.ready.push_within_capacity(released);
         // There's room for all in flight.
         debug_assert!(pushed.is_ok());

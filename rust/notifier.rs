@@ -18,6 +18,7 @@
 //! can do anything with it.
 
 use crate::sys::{
+    self,
     trace,
     Buffer,
     Ctx,
@@ -73,6 +74,10 @@ pub(crate) struct Attached(Handle);
 /// A notifier that is through: flushed, its requests over, its pages let go.
 pub(crate) struct Released(Owned);
 
+/// Notifiers that waited for one that is through.
+#[must_use = "they are never released otherwise"]
+pub(crate) struct Followers(sys::Followers);
+
 /// A notification.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Notification {
@@ -100,16 +105,26 @@ impl Idle {
         Owned::new(ctx).map(Self)
     }
 
-    /// Makes the notifier that of a slot; `id` is larger than that of any other of the ring before.
+    /// Makes the notifier that of a slot, with its first request attached, as [`Active::attach`] does.
+    /// `id` is larger than that of any other of the ring before.
     #[inline]
-    pub(crate) fn share(mut self, id: u64, place: Place, lane: Option<Pin<&Lane>>) -> Active {
+    pub(crate) fn share(
+        mut self,
+        id: u64,
+        place: Place,
+        lane: Option<Pin<&Lane>>,
+        report: bool,
+        pages: usize,
+    ) -> (Active, Attached) {
         let state = self.0.state();
         state.tag = place.tag;
         state.slot = place.slot;
         state.typed = place.typed;
-        state.report = false;
-        state.attached = 0;
-        Active(self.0.share(id, place.copy_below, lane))
+        state.report = report;
+        state.attached = 1;
+        state.pages = pages;
+        let (slot, request) = self.0.share(id, place.copy_below, lane);
+        (Active(slot), Attached(request))
     }
 }
 
@@ -126,6 +141,7 @@ impl Active {
     }
 
     /// How many requests have attached.
+    #[inline]
     pub(crate) fn attached(&self, lock: &mut Locked) -> u32 {
         self.0.state(lock).attached
     }
@@ -136,7 +152,9 @@ impl Active {
         let (ctx, id) = (lock.ctx(), self.0.id());
         let state = self.0.state(lock);
         state.seq = seq;
-        trace::flush(ctx, state.slot, id, seq, state.attached);
+        if trace::flush_is_enabled() {
+            trace::flush(ctx, state.slot, id, seq, state.attached);
+        }
         self.0.set_final();
         self.0.put(lock).map(Released)
     }
@@ -162,7 +180,6 @@ impl Attached {
     }
 
     /// Makes sure that there's room for a registered buffer.
-    #[inline]
     pub(crate) fn reserve_buffer(&self, ctx: Ctx, lock: &mut Locked) -> Result {
         let buffers = &mut self.0.state(lock).buffers;
         if buffers.len() < buffers.capacity() {
@@ -175,23 +192,28 @@ impl Attached {
         Ok(room?)
     }
 
-    /// Keeps a registered buffer until the notifier is released; [`Attached::reserve_buffer`] has
-    /// made room for it.
+    /// Keeps a registered buffer until the notifier is released, if there's room for it.
     #[inline]
-    pub(crate) fn keep(&self, buffer: Buffer, ctx: Ctx, lock: &mut Locked) -> Result {
-        match self.0.state(lock).buffers.push_within_capacity(buffer) {
-            Ok(()) => Ok(()),
-            Err(e) => {
-                e.0.put(ctx, lock);
-                Err(ENOMEM)
-            }
+    pub(crate) fn keep(&self, buffer: Buffer, lock: &mut Locked) -> Result<(), Buffer> {
+        let state = self.0.state(lock);
+        if state.buffers.len() == state.buffers.capacity() {
+            return Err(buffer);
         }
+        buffer.claim(self.id(), lock);
+        let state = self.0.state(lock);
+        state.buffers.push_within_capacity(buffer).map_err(|e| e.0)
     }
 
     /// The request is over.
     #[inline]
     pub(crate) fn detach(self, lock: &mut Locked) -> Option<Released> {
         self.0.put(lock).map(Released)
+    }
+
+    /// The request is over, unless nothing else keeps the notifier.
+    #[inline]
+    pub(crate) fn detach_one_of_many(self, lock: &mut Locked) -> Result<(), Self> {
+        self.0.put_one_of_many(lock).map_err(Self)
     }
 
     /// Passes the request's share to C.
@@ -214,10 +236,10 @@ impl Released {
         Self(owned)
     }
 
-    /// The notifier with those that were only waiting for it, one after the other.
+    /// Those that wait for this one, if there are any.
     #[inline]
-    pub(crate) fn each(self, mut f: impl FnMut(Released)) {
-        self.0.release(|owned| f(Released(owned)));
+    pub(crate) fn take_followers(&mut self) -> Option<Followers> {
+        self.0.take_followers().map(Followers)
     }
 
     /// Leaves it to the ring's task_work to go on.
@@ -237,9 +259,8 @@ impl Released {
         if state.buffers.capacity() > MAX_IDLE_BUFFERS {
             state.buffers = KVVec::new();
         }
-        match take(&mut state.pages) {
-            0 => (),
-            pages => ctx.unaccount(pages),
+        if state.pages != 0 {
+            ctx.unaccount(take(&mut state.pages));
         }
     }
 
@@ -249,10 +270,10 @@ impl Released {
         self.0.ctx()
     }
 
-    /// Whether the notifier went by `lane`.
+    /// The notifier has arrived: the lane that it went by, if any, is done with it.
     #[inline]
-    pub(crate) fn went_by(&self, lane: Pin<&Lane>) -> bool {
-        self.0.went_by(lane)
+    pub(crate) fn leave_lane(&mut self, lock: &mut Locked) {
+        self.0.leave_lane(lock);
     }
 
     /// What to post for the notifier, which can be used again then.
@@ -279,6 +300,14 @@ impl Released {
             typed: state.typed,
         };
         (notification, Idle(self.0))
+    }
+}
+
+impl Followers {
+    /// Lets them wait no more. Those that waited for nothing else are through as well, and passed to
+    /// `f`, one after the other.
+    pub(crate) fn release(self, mut f: impl FnMut(Released)) {
+        self.0.release(|owned| f(Released(owned)));
     }
 }
 
@@ -309,8 +338,8 @@ fn put_duplicates(buffers: &mut KVVec<Buffer>, id: u64, ctx: Ctx, lock: &mut Loc
 mod tests {
     use super::*;
 
-    fn active(id: u64) -> Result<Active> {
-        Ok(Idle::new(Ctx::dangling())?.share(id, place(42), None))
+    fn active(id: u64) -> Result<(Active, Attached)> {
+        Ok(Idle::new(Ctx::dangling())?.share(id, place(42), None, false, 0))
     }
 
     fn place(tag: u64) -> Place {
@@ -325,9 +354,8 @@ mod tests {
     #[test]
     fn flush_waits_for_requests() -> Result {
         let lock = &mut Locked::for_test();
-        let notifier = active(1)?;
-        let (first, n) = notifier.attach(false, 0, lock);
-        assert_eq!(n, 1);
+        let (notifier, first) = active(1)?;
+        assert_eq!(notifier.attached(lock), 1);
         let (second, n) = notifier.attach(false, 0, lock);
         assert_eq!(n, 2);
 
@@ -344,8 +372,7 @@ mod tests {
     #[test]
     fn requests_wait_for_flush() -> Result {
         let lock = &mut Locked::for_test();
-        let notifier = active(1)?;
-        let (request, _) = notifier.attach(false, 0, lock);
+        let (notifier, request) = active(1)?;
         assert!(notifier.has(&request));
         assert_eq!(request.slot(lock), 3);
         assert!(request.detach(lock).is_none());
@@ -356,10 +383,10 @@ mod tests {
     #[test]
     fn notifiers_differ() -> Result {
         let lock = &mut Locked::for_test();
-        let (one, other) = (active(1)?, active(2)?);
-        let (request, _) = one.attach(false, 0, lock);
+        let ((one, request), (other, others)) = (active(1)?, active(2)?);
         assert!(!other.has(&request));
         assert!(request.detach(lock).is_none());
+        assert!(others.detach(lock).is_none());
         assert!(one.flush(0, lock).is_some());
         assert!(other.flush(0, lock).is_some());
         Ok(())
@@ -368,15 +395,15 @@ mod tests {
     #[test]
     fn reuse_forgets() -> Result {
         let lock = &mut Locked::for_test();
-        let notifier = active(1)?;
-        let (request, _) = notifier.attach(true, 0, lock);
+        let (notifier, request) = active(1)?;
+        let (reporting, _) = notifier.attach(true, 0, lock);
         assert!(request.detach(lock).is_none());
+        assert!(reporting.detach(lock).is_none());
         let released = notifier.flush(9, lock).ok_or(EINVAL)?;
         let (_, idle) = released.complete();
 
-        let notifier = idle.share(2, place(43), None);
-        let (request, n) = notifier.attach(false, 0, lock);
-        assert_eq!(n, 1);
+        let (notifier, request) = idle.share(2, place(43), None, false, 0);
+        assert_eq!(notifier.attached(lock), 1);
         assert!(request.detach(lock).is_none());
         let (notification, _idle) = notifier.flush(1, lock).ok_or(EINVAL)?.complete();
         assert_eq!(notification.user_data, 43);

@@ -125,6 +125,17 @@ fn to_where(flags: c_uint) -> Where {
     }
 }
 
+impl Request {
+    #[inline]
+    fn new(len: usize, flags: c_uint) -> Self {
+        Self {
+            len,
+            account: flags & bindings::IO_NOTIF_ACCOUNT != 0,
+            report: flags & bindings::IO_NOTIF_REPORT != 0,
+        }
+    }
+}
+
 fn to_int(result: Result) -> c_int {
     result.map_or_else(|e| e.to_errno(), |()| 0)
 }
@@ -208,11 +219,59 @@ unsafe extern "C" fn attach(
     len: usize,
     flags: c_uint,
 ) -> *mut bindings::io_notif_head {
-    let request = Request {
-        len,
-        account: flags & bindings::IO_NOTIF_ACCOUNT != 0,
-        report: flags & bindings::IO_NOTIF_REPORT != 0,
+    let request = Request::new(len, flags);
+    // SAFETY: The caller holds the lock, and there is `ctx->notif`.
+    let attached = unsafe {
+        with_ring(ctx, |ring, lock| {
+            ring.attach_another(idx as u16, &request, lock)
+        })
     };
+    match attached {
+        Some(attached) => attached.into_handle().into_raw(),
+        // SAFETY: By the safety requirements of this function.
+        None => unsafe { attach_next(ctx, idx, len, flags) },
+    }
+}
+
+/// Not part of [`attach`], which needs no stack without it.
+///
+/// # Safety
+///
+/// See the module.
+#[inline(never)]
+unsafe extern "C" fn attach_next(
+    ctx: *mut bindings::io_ring_ctx,
+    idx: c_uint,
+    len: usize,
+    flags: c_uint,
+) -> *mut bindings::io_notif_head {
+    let request = Request::new(len, flags);
+    // SAFETY: The caller holds the lock, and there is `ctx->notif`.
+    let attached = unsafe {
+        with_ring(ctx, |ring, lock| {
+            ring.attach_next(idx as u16, &request, lock)
+        })
+    };
+    match attached {
+        Some(attached) => attached.into_handle().into_raw(),
+        // SAFETY: By the safety requirements of this function.
+        None => unsafe { attach_slowly(ctx, idx, len, flags) },
+    }
+}
+
+/// Not part of [`attach_next`], which needs no stack without it.
+///
+/// # Safety
+///
+/// See the module.
+#[inline(never)]
+unsafe extern "C" fn attach_slowly(
+    ctx: *mut bindings::io_ring_ctx,
+    idx: c_uint,
+    len: usize,
+    flags: c_uint,
+) -> *mut bindings::io_notif_head {
+    let request = Request::new(len, flags);
     // SAFETY: The caller holds the lock, and there is `ctx->notif`.
     let attached = unsafe { with_ring(ctx, |ring, lock| ring.attach(idx as u16, request, lock)) };
     match attached {
@@ -223,7 +282,7 @@ unsafe extern "C" fn attach(
 
 /// # Safety
 ///
-/// See the module. A request is attached to `notif`, and the caller has a reference to `node`, a
+/// See the module. A request is attached to `notif`, and the caller gives up a reference to `node`, a
 /// registered buffer of the ring's.
 unsafe extern "C" fn pin(
     ctx: *mut bindings::io_ring_ctx,
@@ -232,20 +291,68 @@ unsafe extern "C" fn pin(
 ) -> c_int {
     // SAFETY: The request stays attached.
     let request = unsafe { peek(notif) };
-    // SAFETY: The caller passes a reference, and takes 1 for that it is ours now. It holds the lock,
-    // and there is `ctx->notif`.
-    let pinned = unsafe {
-        with_ring(ctx, |ring, lock| {
-            ring.pin(&request, lock, |id, lock| Buffer::take(node, id, lock))
-        })
-    };
-    pinned.map_or_else(|e| e.to_errno(), |taken| taken.into())
+    // SAFETY: The caller passes a reference.
+    let buffer = unsafe { Buffer::from_raw(node) };
+    // SAFETY: The caller holds the lock, and there is `ctx->notif`.
+    match unsafe { with_ring(ctx, |ring, lock| ring.pin_quickly(&request, buffer, lock)) } {
+        Ok(()) => 0,
+        // SAFETY: By the safety requirements of this function; the reference is what comes back.
+        Err(buffer) => unsafe { pin_slowly(ctx, notif, buffer.into_raw()) },
+    }
+}
+
+/// Not part of [`pin`], which needs no stack without it.
+///
+/// # Safety
+///
+/// As for [`pin`].
+#[inline(never)]
+unsafe extern "C" fn pin_slowly(
+    ctx: *mut bindings::io_ring_ctx,
+    notif: *mut bindings::io_notif_head,
+    node: *mut bindings::io_rsrc_node,
+) -> c_int {
+    // SAFETY: The request stays attached.
+    let request = unsafe { peek(notif) };
+    // SAFETY: The caller passes a reference.
+    let buffer = unsafe { Buffer::from_raw(node) };
+    // SAFETY: The caller holds the lock, and there is `ctx->notif`.
+    to_int(unsafe { with_ring(ctx, |ring, lock| ring.pin(&request, buffer, lock)) })
 }
 
 /// # Safety
 ///
 /// See the module. A request is attached to `notif`, and isn't any more.
 unsafe extern "C" fn detach(
+    ctx: *mut bindings::io_ring_ctx,
+    notif: *mut bindings::io_notif_head,
+    flags: c_uint,
+) {
+    if flags & bindings::IO_NOTIF_FLUSH == 0 {
+        // SAFETY: The caller gives up what `attach()` returned.
+        let request = Attached::from_handle(unsafe { Handle::from_raw(notif) });
+        let result = {
+            // SAFETY: The caller holds the lock, and there's no other value while this one exists.
+            let mut lock = unsafe { Locked::assume(Ctx::from_raw(ctx)) };
+            request.detach_one_of_many(&mut lock)
+        };
+        if let Err(last) = result {
+            // SAFETY: By the safety requirements of this function.
+            unsafe { detach_last(ctx, last.into_handle().into_raw(), flags) }
+        }
+    } else {
+        // SAFETY: As above.
+        unsafe { detach_last(ctx, notif, flags) }
+    }
+}
+
+/// Not part of [`detach`], which needs no stack without it.
+///
+/// # Safety
+///
+/// As for [`detach`].
+#[inline(never)]
+unsafe extern "C" fn detach_last(
     ctx: *mut bindings::io_ring_ctx,
     notif: *mut bindings::io_notif_head,
     flags: c_uint,

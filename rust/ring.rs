@@ -37,12 +37,24 @@ use kernel::{
 
 /// What a request wants of the notifier that it attaches to.
 pub(crate) struct Request {
-    /// How many bytes it sends, as far as that is known.
+    /// How many bytes it sends; `usize::MAX` when that isn't known yet.
     pub(crate) len: usize,
     /// Its pages count against RLIMIT_MEMLOCK.
     pub(crate) account: bool,
     /// IORING_SEND_ZC_REPORT_USAGE
     pub(crate) report: bool,
+}
+
+impl Request {
+    /// Whether pages are to be accounted: not for what is copied, as it is shorter than `copy_below`.
+    #[inline]
+    fn is_accounted(&self, copy_below: u32) -> bool {
+        self.account && self.len >= copy_below as usize
+    }
+
+    fn known_len(&self) -> Option<usize> {
+        (self.len != usize::MAX).then_some(self.len)
+    }
 }
 
 /// The slots of a ring and its notifiers.
@@ -96,10 +108,53 @@ impl Ring {
         self.table.is_none() && self.in_flight.is_empty()
     }
 
+    /// Attaches a request, if that is all there is to be done: its pages are not accounted, nobody
+    /// traces it, and it is neither the first one of a notifier nor the last one.
+    #[inline(always)]
+    pub(crate) fn attach_another(
+        &mut self,
+        index: u16,
+        request: &Request,
+        lock: &mut Locked,
+    ) -> Option<Attached> {
+        let slot = self.table.as_mut()?.get(index.into())?;
+        let active = slot.active.as_ref()?;
+        if request.is_accounted(slot.copy_below)
+            || trace::attach_is_enabled()
+            || slot.is_full(active.attached(lock).wrapping_add(1))
+        {
+            return None;
+        }
+        Some(active.attach(request.report, 0, lock).0)
+    }
+
+    /// As [`Ring::attach_another`], for the first one of a notifier that is used again.
+    #[inline(always)]
+    pub(crate) fn attach_next(
+        &mut self,
+        index: u16,
+        request: &Request,
+        _lock: &mut Locked,
+    ) -> Option<Attached> {
+        let table = self.table.as_mut()?;
+        let typed = table.typed();
+        let slot = table.get(index.into())?;
+        if slot.active.is_some()
+            || request.is_accounted(slot.copy_below)
+            || trace::attach_is_enabled()
+            || slot.is_full(1)
+        {
+            return None;
+        }
+        let place = slot.place(index, typed);
+        let (active, attached) = self.in_flight.refill(place, request.report)?;
+        slot.put(active);
+        Some(attached)
+    }
+
     /// Attaches a request to the notifier in slot `index`. Task context, may sleep.
     ///
     /// Fails with `EINVAL` when there's no such slot, and with `ENOMEM`.
-    #[inline]
     pub(crate) fn attach(
         &mut self,
         index: u16,
@@ -111,23 +166,29 @@ impl Ring {
         let slot = table.get(index.into()).ok_or(EINVAL)?;
 
         let mut pages = 0;
-        if request.account && request.len >= slot.copy_below as usize {
+        if request.is_accounted(slot.copy_below) {
             // At most, wherever the first page begins. As mainline's SEND_ZC counts.
             pages = (request.len >> PAGE_SHIFT) + 2;
             self.ctx.account(pages)?;
         }
-        let active = match &slot.active {
-            Some(active) => active,
-            None => match self.in_flight.fill(slot.place(index, typed)) {
-                Ok(active) => slot.put(active),
-                Err(e) => {
-                    self.ctx.unaccount(pages);
-                    return Err(e);
+        let (attached, count) = match &slot.active {
+            Some(active) => active.attach(request.report, pages, lock),
+            None => {
+                let place = slot.place(index, typed);
+                match self.in_flight.fill(place, request.report, pages) {
+                    Ok((active, attached)) => {
+                        slot.put(active);
+                        (attached, 1)
+                    }
+                    Err(e) => {
+                        self.ctx.unaccount(pages);
+                        return Err(e);
+                    }
                 }
-            },
+            }
         };
-        let (attached, count) = active.attach(request.report, pages, lock);
-        trace::attach(self.ctx, index, attached.id(), count, request.len);
+        let len = request.known_len().unwrap_or(0);
+        trace::attach(self.ctx, index, attached.id(), count, len);
         if slot.is_full(count) {
             // The request that has just attached keeps the notifier.
             let released = slot.flush(lock);
@@ -136,25 +197,31 @@ impl Ring {
         Ok(attached)
     }
 
-    /// Keeps the registered buffer that `take` gives for the notifier of a request, if it does.
-    ///
-    /// Fails with `ENOMEM`.
+    /// Keeps a registered buffer for the notifier of a request, which isn't the last one that did,
+    /// or gives it back, if there's no room for it.
     #[inline]
-    pub(crate) fn pin(
+    pub(crate) fn pin_quickly(
         &mut self,
         request: &Attached,
+        buffer: Buffer,
         lock: &mut Locked,
-        take: impl FnOnce(u64, &mut Locked) -> Option<Buffer>,
-    ) -> Result<bool> {
-        request.reserve_buffer(self.ctx, lock)?;
-        match take(request.id(), lock) {
-            Some(buffer) => request.keep(buffer, self.ctx, lock).map(|()| true),
-            None => Ok(false),
-        }
+    ) -> Result<(), Buffer> {
+        request.keep(buffer, lock)
+    }
+
+    /// As [`Ring::pin_quickly`], and makes room if need be.
+    ///
+    /// Fails with `ENOMEM`.
+    pub(crate) fn pin(&mut self, request: &Attached, buffer: Buffer, lock: &mut Locked) -> Result {
+        let room = request.reserve_buffer(self.ctx, lock);
+        request.keep(buffer, lock).or_else(|buffer| {
+            buffer.put(self.ctx, lock);
+            room.and(Err(ENOMEM))
+        })
     }
 
     /// Flushes the slot that holds the notifier of a request, unless it has been flushed.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn flush(&mut self, request: &Attached, lock: &mut Locked) {
         let Some(table) = &mut self.table else {
             return;

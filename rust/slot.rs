@@ -55,9 +55,9 @@ impl Slot {
 
     /// Gives the slot, which has none, a notifier.
     #[inline]
-    pub(crate) fn put(&mut self, active: Active) -> &Active {
+    pub(crate) fn put(&mut self, active: Active) {
         self.in_flight += 1;
-        self.active.insert(active)
+        self.active = Some(active);
     }
 
     /// What a notifier is to know of the slot.
@@ -228,9 +228,11 @@ mod tests {
         })
     }
 
-    fn attach(slot: &mut Slot, index: u16, id: u64, lock: &mut Locked) -> Result<Attached> {
-        let active = Idle::new(Ctx::dangling())?.share(id, slot.place(index, false), None);
-        Ok(slot.put(active).attach(false, 0, lock).0)
+    fn attach(slot: &mut Slot, index: u16, id: u64) -> Result<Attached> {
+        let idle = Idle::new(Ctx::dangling())?;
+        let (active, attached) = idle.share(id, slot.place(index, false), None, false, 0);
+        slot.put(active);
+        Ok(attached)
     }
 
     #[test]
@@ -238,7 +240,7 @@ mod tests {
         let lock = &mut Locked::for_test();
         let mut slot = Slot::new(&config(5, 0));
         assert!(slot.flush(lock).is_none());
-        let request = attach(&mut slot, 0, 1, lock)?;
+        let request = attach(&mut slot, 0, 1)?;
         assert!(request.detach(lock).is_none());
         let (notification, _idle) = slot.flush(lock).ok_or(EINVAL)?.complete();
         // The flush of the empty slot took no number.
@@ -252,7 +254,7 @@ mod tests {
         let mut slot = Slot::new(&config(5, 0));
         slot.seq = u32::MAX;
         for (id, expect) in [(1, u32::MAX), (2, 0)] {
-            let request = attach(&mut slot, 0, id, lock)?;
+            let request = attach(&mut slot, 0, id)?;
             assert!(request.detach(lock).is_none());
             let (notification, _idle) = slot.flush(lock).ok_or(EINVAL)?.complete();
             assert_eq!(notification.seq, expect);
@@ -264,7 +266,7 @@ mod tests {
     fn a_slot_holds_what_was_not_flushed() -> Result {
         let lock = &mut Locked::for_test();
         let mut table = table(2)?;
-        let request = attach(&mut table.slots[1], 1, 1, lock)?;
+        let request = attach(&mut table.slots[1], 1, 1)?;
         assert!(table.holding(&request, lock).is_some());
         assert!(table.slots[1].flush(lock).is_none());
         assert!(table.holding(&request, lock).is_none());

@@ -62,19 +62,6 @@ static void io_notif_lane_run(struct io_notif_lane *lane)
 	percpu_ref_put(&ctx->refs);
 }
 
-/**
- * io_notif_lane_leads() - is @task, in the program that it runs, a lane's task?
- * @lane:	the lane
- * @task:	current, or the one that the lane was made for
- */
-bool io_notif_lane_leads(const struct io_notif_lane *lane,
-			 const struct task_struct *task)
-{
-	return lane->task == task &&
-	       lane->exec_id == READ_ONCE(task->self_exec_id);
-}
-EXPORT_SYMBOL_GPL(io_notif_lane_leads);
-
 static void io_notif_lane_tw(struct callback_head *work)
 {
 	struct io_notif_lane *lane = container_of(work, struct io_notif_lane,
@@ -105,6 +92,7 @@ void io_notif_lane_init(struct io_notif_lane *lane, struct io_ring_ctx *ctx)
 	lane->task = get_task_struct(current);
 	lane->ctx = ctx;
 	lane->exec_id = current->self_exec_id;
+	lane->notifiers = 0;
 }
 EXPORT_SYMBOL_GPL(io_notif_lane_init);
 

@@ -70,6 +70,20 @@ __rust_helper void rust_helper_io_notif_count(enum io_notif_total what)
 	this_cpu_inc(io_notif_totals.n[what]);
 }
 
+__rust_helper bool rust_helper_io_notif_lane_leads(const struct io_notif_lane *lane,
+						   const struct task_struct *task)
+{
+	return io_notif_lane_leads(lane, task);
+}
+
+/* As io_put_rsrc_node(), whose cold part is not exported. */
+__rust_helper void rust_helper_io_notif_put_node(struct io_ring_ctx *ctx,
+						 struct io_rsrc_node *node)
+{
+	if (unlikely(!--node->refs))
+		io_notif_free_node(ctx, node);
+}
+
 __rust_helper struct ubuf_info *rust_helper_skb_zcopy(struct sk_buff *skb)
 {
 	return skb_zcopy(skb);

@@ -60,8 +60,8 @@ EXPORT_SYMBOL_GPL(io_notif_ops_register);
  * @ops: what was registered; nobody calls it any more on return
  *
  * Nobody holds a reference to the module, so no ring has slots and no notifier
- * is in flight. What may be left is a task that was preempted on its way out of
- * io_notif_ops::complete.
+ * is in flight. What may be left is a CPU on its way out of
+ * io_notif_ops::complete, with preemption disabled, or in an RCU reader.
  *
  * Context: task, sleeps.
  */
@@ -193,39 +193,19 @@ void io_notif_show_fdinfo(struct io_ring_ctx *ctx, struct seq_file *m)
 		io_notif_ring_ops(ctx)->show(ctx, m);
 }
 
-struct io_notif_head *io_notif_attach(struct io_ring_ctx *ctx,
-				      unsigned int idx, size_t len,
-				      unsigned int flags)
+/* io_notif_buf_node() for io-wq */
+struct io_rsrc_node *io_notif_pin_node(struct io_kiocb *req,
+				       struct io_notif_head *notif)
 {
-	if (!ctx->notif)
-		return ERR_PTR(-EINVAL);
-	return static_call(io_notif_attach)(ctx, idx, len, flags);
-}
+	struct io_ring_ctx *ctx = req->ctx;
 
-/* Needs ->uring_lock. Leaves @req its reference, or takes it over. */
-int io_notif_pin(struct io_kiocb *req, struct io_notif_head *notif)
-{
-	int ret = static_call(io_notif_pin)(req->ctx, notif, req->buf_node);
-
-	if (ret > 0)
-		req->flags &= ~REQ_F_BUF_NODE;
-	return min(ret, 0);
-}
-
-void io_notif_detach(struct io_ring_ctx *ctx, struct io_notif_head *notif,
-		     unsigned int flags)
-{
-	static_call(io_notif_detach)(ctx, notif, flags);
+	guard(mutex)(&ctx->uring_lock);
+	return io_notif_buf_node(req, notif, 0);
 }
 
 void io_notif_flush_slot(struct io_ring_ctx *ctx, struct io_notif_head *notif)
 {
 	io_notif_ring_ops(ctx)->flush(ctx, notif);
-}
-
-bool __io_notif_post(struct io_ring_ctx *ctx)
-{
-	return static_call(io_notif_post)(ctx);
 }
 
 /**
@@ -243,8 +223,14 @@ bool __io_notif_post(struct io_ring_ctx *ctx)
 void io_notif_ubuf_complete(struct sk_buff *skb, struct ubuf_info *ubuf,
 			    bool success)
 {
-	guard(rcu)();
-	static_call(io_notif_complete)(ubuf, success);
+	if (IS_ENABLED(CONFIG_PREEMPT_RT)) {
+		/* it wakes others up, and the locks for that may sleep */
+		guard(rcu)();
+		static_call(io_notif_complete)(ubuf, success);
+	} else {
+		guard(preempt)();
+		static_call(io_notif_complete)(ubuf, success);
+	}
 }
 EXPORT_SYMBOL_GPL(io_notif_ubuf_complete);
 
@@ -274,12 +260,12 @@ void io_notif_unaccount(struct io_ring_ctx *ctx, unsigned long nr_pages)
 EXPORT_SYMBOL_GPL(io_notif_unaccount);
 
 /**
- * io_notif_put_node() - drop a reference to a registered buffer
+ * io_notif_free_node() - unmap a registered buffer
  * @ctx:	the ring, with its ->uring_lock held
- * @node:	the buffer; gone if that was the last reference
+ * @node:	the buffer, which has no references any more
  */
-void io_notif_put_node(struct io_ring_ctx *ctx, struct io_rsrc_node *node)
+void io_notif_free_node(struct io_ring_ctx *ctx, struct io_rsrc_node *node)
 {
-	io_put_rsrc_node(ctx, node);
+	io_free_rsrc_node(ctx, node);
 }
-EXPORT_SYMBOL_GPL(io_notif_put_node);
+EXPORT_SYMBOL_GPL(io_notif_free_node);

@@ -12,23 +12,27 @@
 #include <linux/io_uring_types.h>
 #include <linux/percpu.h>
 #include <linux/skbuff.h>
+#include <linux/static_call.h>
 #include <linux/task_work.h>
 #include <linux/workqueue.h>
 
+#include "../../rsrc.h"
+
 struct io_notif_ring;
-struct io_rsrc_node;
 struct module;
 struct seq_file;
 
 /**
  * struct io_notif_head - the part of a notifier that C reads
  * @ubuf:	what a request passes to the socket in msghdr.msg_ubuf
+ * @id:		its number, of all notifiers of the ring
  * @copy_below:	sends of fewer bytes are copied, constant while attached
  * @copied:	bytes of a request were copied as it was sent; never reset while
  *		attached
  */
 struct io_notif_head {
 	struct ubuf_info	ubuf;
+	u64			id;
 	u32			copy_below;
 	bool			copied;
 };
@@ -43,6 +47,7 @@ struct io_notif_head {
  * @ctx:	the ring
  * @exec_id:	of @task, which other programs than the one that attached requests
  *		are not to work for
+ * @notifiers:	how many are to go this way, under ->uring_lock
  *
  * Whoever finds @done empty queues @work, and only @work (or @fallback) empties
  * it. So as long as one of them is queued there is a notifier in flight, which
@@ -55,6 +60,7 @@ struct io_notif_lane {
 	struct task_struct	*task;
 	struct io_ring_ctx	*ctx;
 	u32			exec_id;
+	unsigned int		notifiers;
 };
 
 /* What is counted of all rings, see Documentation/notification-slots.rst. */
@@ -101,9 +107,11 @@ enum {
  * @unregister_slots: IORING_UNREGISTER_NOTIFIERS. 1: done, release the ring
  * @exit:	the ring is closed: unregister what is there. True: release it
  * @update:	flush slots off to off + len, set their tags unless tag is 0
- * @attach:	attach a request of @len bytes to the slot's notifier
+ * @attach:	attach a request of @len bytes to the slot's notifier. SIZE_MAX: not
+ *		known, as it sends a vector of registered buffers
  * @pin:	keep the registered buffer @node until the notifier has
- *		completed. 1: took over the caller's reference to it, 0: has one
+ *		completed, and put the notifier's number into it. Takes over a
+ *		reference to it, also when it fails
  * @detach:	a request is over, whatever its result was
  * @flush:	flush the slot if it still holds the notifier
  * @ready:	task_work of a notifier, on rings with DEFER_TASKRUN
@@ -116,7 +124,7 @@ enum {
  *		unless @success
  *
  * All but @complete are called with ->uring_lock held, in task context.
- * @complete is called in any, as an RCU reader.
+ * @complete is called in any, with preemption disabled or as an RCU reader.
  */
 struct io_notif_ops {
 	struct module *owner;
@@ -156,15 +164,63 @@ int io_notif_unregister(struct io_ring_ctx *ctx);
 void io_notif_ring_exit(struct io_ring_ctx *ctx);
 int io_notif_update(struct io_kiocb *req, u32 off, u32 len, u64 tag,
 		    unsigned int issue_flags);
-struct io_notif_head *io_notif_attach(struct io_ring_ctx *ctx,
-				      unsigned int idx, size_t len,
-				      unsigned int flags);
-int io_notif_pin(struct io_kiocb *req, struct io_notif_head *notif);
-void io_notif_detach(struct io_ring_ctx *ctx, struct io_notif_head *notif,
-		     unsigned int flags);
 void io_notif_flush_slot(struct io_ring_ctx *ctx, struct io_notif_head *notif);
-bool __io_notif_post(struct io_ring_ctx *ctx);
 void io_notif_ring_release(struct io_ring_ctx *ctx);
+struct io_rsrc_node *io_notif_pin_node(struct io_kiocb *req,
+				       struct io_notif_head *notif);
+
+DECLARE_STATIC_CALL(io_notif_attach, *((struct io_notif_ops *)NULL)->attach);
+DECLARE_STATIC_CALL(io_notif_pin, *((struct io_notif_ops *)NULL)->pin);
+DECLARE_STATIC_CALL(io_notif_detach, *((struct io_notif_ops *)NULL)->detach);
+DECLARE_STATIC_CALL(io_notif_post, *((struct io_notif_ops *)NULL)->post);
+
+static inline struct io_notif_head *io_notif_attach(struct io_ring_ctx *ctx,
+						    unsigned int idx,
+						    size_t len,
+						    unsigned int flags)
+{
+	if (unlikely(!ctx->notif))
+		return ERR_PTR(-EINVAL);
+	return static_call(io_notif_attach)(ctx, idx, len, flags);
+}
+
+/* Have @notif keep the registered buffer @node. Needs ->uring_lock. */
+static inline int io_notif_pin(struct io_ring_ctx *ctx,
+			       struct io_notif_head *notif,
+			       struct io_rsrc_node *node)
+{
+	if (likely(node->notif_id == notif->id))
+		return 0;
+	node->refs++;
+	return static_call(io_notif_pin)(ctx, notif, node);
+}
+
+/*
+ * The registered buffer of a request that is attached to @notif, which keeps it
+ * from then on: the request needs no reference of its own.
+ */
+static inline struct io_rsrc_node *
+io_notif_buf_node(struct io_kiocb *req, struct io_notif_head *notif,
+		  unsigned int issue_flags)
+{
+	struct io_rsrc_node *node;
+	int ret;
+
+	if (unlikely(issue_flags & IO_URING_F_UNLOCKED))
+		return io_notif_pin_node(req, notif);
+	node = io_rsrc_node_lookup(&req->ctx->buf_table, req->buf_index);
+	if (unlikely(!node))
+		return ERR_PTR(-EFAULT);
+	ret = io_notif_pin(req->ctx, notif, node);
+	return likely(!ret) ? node : ERR_PTR(ret);
+}
+
+static inline void io_notif_detach(struct io_ring_ctx *ctx,
+				   struct io_notif_head *notif,
+				   unsigned int flags)
+{
+	static_call(io_notif_detach)(ctx, notif, flags);
+}
 
 /* Bytes of a request that is attached to @notif were copied. */
 static inline void io_notif_copied(struct io_notif_head *notif)
@@ -175,7 +231,7 @@ static inline void io_notif_copied(struct io_notif_head *notif)
 /* Under the CQ lock, after the requests' CQEs. True: release the ring. */
 static inline bool io_notif_post(struct io_ring_ctx *ctx)
 {
-	return unlikely(ctx->notif) && __io_notif_post(ctx);
+	return unlikely(ctx->notif) && static_call(io_notif_post)(ctx);
 }
 
 #else /* CONFIG_IO_URING_NOTIF */
@@ -219,10 +275,18 @@ static inline struct io_notif_head *io_notif_attach(struct io_ring_ctx *ctx,
 	return ERR_PTR(-EINVAL);
 }
 
-static inline int io_notif_pin(struct io_kiocb *req,
-			       struct io_notif_head *notif)
+static inline int io_notif_pin(struct io_ring_ctx *ctx,
+			       struct io_notif_head *notif,
+			       struct io_rsrc_node *node)
 {
 	return -EINVAL;
+}
+
+static inline struct io_rsrc_node *
+io_notif_buf_node(struct io_kiocb *req, struct io_notif_head *notif,
+		  unsigned int issue_flags)
+{
+	return ERR_PTR(-EINVAL);
 }
 
 static inline void io_notif_detach(struct io_ring_ctx *ctx,
@@ -251,6 +315,14 @@ static inline void io_notif_ring_release(struct io_ring_ctx *ctx)
 
 #endif /* CONFIG_IO_URING_NOTIF */
 
+/* Is @task, current or the lane's, in the program that it runs the lane's? */
+static inline bool io_notif_lane_leads(const struct io_notif_lane *lane,
+				       const struct task_struct *task)
+{
+	return lane->task == task &&
+	       lane->exec_id == READ_ONCE(task->self_exec_id);
+}
+
 /* For the module. */
 int io_notif_ops_register(const struct io_notif_ops *ops);
 void io_notif_ops_unregister(const struct io_notif_ops *ops);
@@ -259,13 +331,11 @@ void io_notif_ubuf_complete(struct sk_buff *skb, struct ubuf_info *ubuf,
 void io_notif_kiocb_init(struct io_kiocb *kiocb, struct io_ring_ctx *ctx);
 void io_notif_lane_init(struct io_notif_lane *lane, struct io_ring_ctx *ctx);
 void io_notif_lane_exit(struct io_notif_lane *lane);
-bool io_notif_lane_leads(const struct io_notif_lane *lane,
-			 const struct task_struct *task);
 void io_notif_queue(struct io_kiocb *kiocb, struct io_notif_lane *lane);
 void io_notif_fill_cqe(struct io_ring_ctx *ctx, u64 user_data, s32 res,
 		       u32 cflags);
 int io_notif_account(struct io_ring_ctx *ctx, unsigned long nr_pages);
 void io_notif_unaccount(struct io_ring_ctx *ctx, unsigned long nr_pages);
-void io_notif_put_node(struct io_ring_ctx *ctx, struct io_rsrc_node *node);
+void io_notif_free_node(struct io_ring_ctx *ctx, struct io_rsrc_node *node);
 
 #endif

@@ -16,7 +16,7 @@ struct io_ring_ctx;
  * @slot:	the slot that holds the notifier
  * @notif:	which of the ring's notifiers it is, counted from 1
  * @attached:	how many requests have attached to it by now
- * @len:	bytes to send, 0 if the request has a registered buffer
+ * @len:	bytes to send, 0 if the request sends a vector of registered buffers
  */
 TRACE_EVENT(io_uring_notif_attach,
 

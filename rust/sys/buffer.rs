@@ -8,10 +8,7 @@ use super::{
     Ctx,
     Locked, //
 };
-use core::{
-    mem::ManuallyDrop,
-    ptr::NonNull, //
-};
+use core::ptr::NonNull;
 use kernel::bindings;
 
 /// A reference to a registered buffer, `struct io_rsrc_node`.
@@ -24,23 +21,23 @@ use kernel::bindings;
 pub(crate) struct Buffer(NonNull<bindings::io_rsrc_node>);
 
 impl Buffer {
-    /// Takes over a reference, for the notifier `id`, unless that notifier already has one.
+    /// Takes over a reference.
     ///
     /// # Safety
     ///
-    /// `node` must be a registered buffer of the ring that `lock` is of, and the caller must own a
-    /// reference to it, which it must not use any more if it gets `Some`.
+    /// `node` must be a registered buffer of a ring, and the caller must own a reference to it, which
+    /// it must not use any more.
     #[inline]
-    pub(crate) unsafe fn take(
-        node: *mut bindings::io_rsrc_node,
-        id: u64,
-        lock: &mut Locked,
-    ) -> Option<Self> {
-        // INVARIANT: The caller gives us its reference, or keeps it if this one is forgotten.
-        let buffer = ManuallyDrop::new(Self(NonNull::new(node)?));
-        buffer
-            .claim(id, lock)
-            .then(|| ManuallyDrop::into_inner(buffer))
+    pub(crate) unsafe fn from_raw(node: *mut bindings::io_rsrc_node) -> Self {
+        // SAFETY: A registered buffer isn't NULL.
+        // INVARIANT: The caller gives us its reference.
+        Self(unsafe { NonNull::new_unchecked(node) })
+    }
+
+    /// Gives the reference back that [`Buffer::from_raw`] took.
+    #[inline]
+    pub(crate) fn into_raw(self) -> *mut bindings::io_rsrc_node {
+        self.0.as_ptr()
     }
 
     /// Makes `id` the last one that took a reference, and tells whether it wasn't before.

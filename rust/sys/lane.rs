@@ -19,7 +19,8 @@ use kernel::{
 ///
 /// # Invariants
 ///
-/// The lane is initialised, and is dropped only without a notifier in flight on it.
+/// The lane is initialised, and is dropped only without a notifier in flight on it: `notifiers`
+/// counts them, under the ring's `uring_lock`.
 #[pin_data(PinnedDrop)]
 pub(crate) struct Lane {
     #[pin]
@@ -43,9 +44,25 @@ impl Lane {
         )
     }
 
+    /// Counts a notifier that is to go by the lane. For who holds the ring's `uring_lock`, as all do
+    /// who have its lanes.
+    #[inline]
+    pub(crate) fn enter(self: Pin<&Self>) -> *mut bindings::io_notif_lane {
+        let lane = self.as_ptr();
+        // SAFETY: The lane is initialised, and the lock is held.
+        unsafe { (*lane).notifiers += 1 };
+        lane
+    }
+
+    /// Whether notifiers are to go by the lane.
+    pub(crate) fn is_used(self: Pin<&Self>) -> bool {
+        // SAFETY: As in `enter()`.
+        unsafe { (*self.as_ptr()).notifiers != 0 }
+    }
+
     /// What `io_notif_queue()` takes.
     #[inline]
-    pub(crate) fn as_ptr(self: Pin<&Self>) -> *mut bindings::io_notif_lane {
+    fn as_ptr(self: Pin<&Self>) -> *mut bindings::io_notif_lane {
         self.get_ref().inner.get()
     }
 

@@ -3,7 +3,7 @@
 //! The memory of a notifier, and who may touch which part of it.
 //!
 //! A notifier is owned by one value, [`Owned`], or shared. It becomes shared with [`Owned::share`],
-//! which makes the first [`Handle`]. Sharing ends when the reference count of the `ubuf_info` drops
+//! which makes the first two [`Handle`]s. Sharing ends when the reference count of the `ubuf_info` drops
 //! to zero; whoever dropped the last reference owns the notifier again. The handles together hold one
 //! of the references, every skb that carries pages of the notifier's requests holds one, and so does
 //! every notifier that this one follows (see [`super::ubuf`]).
@@ -40,17 +40,16 @@ use kernel::{
 ///
 /// # Invariants
 ///
-/// From being shared until it is posted, the ring and the `lane`, unless that is NULL, are valid. While
-/// the notifier is shared
+/// From being shared until it is posted, the ring is valid, and so is the `lane`, unless it is NULL, which
+/// counts the notifier. While the notifier is shared
 /// - `head.ubuf.refcnt` counts its references, and is not zero,
-/// - `ctx`, `id` and `lane` don't change,
+/// - `ctx`, `lane`, `head.id` and `head.copy_below` don't change,
 /// - `state` and `handles` are accessed with the `uring_lock` of `ctx` held.
 #[repr(C)]
 pub(super) struct Notifier {
     pub(super) head: Opaque<bindings::io_notif_head>,
     kiocb: Opaque<bindings::io_kiocb>,
     pub(super) ctx: Ctx,
-    pub(super) id: u64,
     lane: *mut bindings::io_notif_lane,
     pub(super) order: ubuf::Order,
     handles: UnsafeCell<u32>,
@@ -64,6 +63,14 @@ impl Notifier {
         // SAFETY: `head` is initialised when a `Notifier` is made. `Refcount` is a transparent
         // wrapper of `refcount_t`.
         unsafe { &*(&raw mut (*self.head.get()).ubuf.refcnt).cast::<Refcount>() }
+    }
+
+    /// What [`Owned::share`] was called with last.
+    #[inline]
+    pub(super) fn id(&self) -> u64 {
+        // SAFETY: `head` is initialised when a `Notifier` is made, and the field is written only by
+        // who owns the notifier.
+        unsafe { (*self.head.get()).id }
     }
 
     /// Whether bytes of a request were copied as it was sent, `head.copied`.
@@ -93,7 +100,6 @@ impl Owned {
                 head: Opaque::zeroed(),
                 kiocb: Opaque::zeroed(),
                 ctx,
-                id: 0,
                 lane: core::ptr::null_mut(),
                 order: ubuf::Order::new(),
                 handles: UnsafeCell::new(0),
@@ -138,13 +144,17 @@ impl Owned {
     /// What [`Owned::share`] was called with last.
     #[inline]
     pub(crate) fn id(&self) -> u64 {
-        self.0.id
+        self.0.id()
     }
 
-    /// Whether the notifier last went by `lane`.
+    /// Takes the notifier, which was shared, off those that its lane waits for.
     #[inline]
-    pub(crate) fn went_by(&self, lane: Pin<&Lane>) -> bool {
-        core::ptr::eq(self.0.lane, lane.as_ptr())
+    pub(crate) fn leave_lane(&mut self, _lock: &mut Locked) {
+        let lane = core::mem::replace(&mut self.0.lane, core::ptr::null_mut());
+        if !lane.is_null() {
+            // SAFETY: By the invariants of `Notifier` the lane is valid. The lock is held.
+            unsafe { (*lane).notifiers -= 1 };
+        }
     }
 
     /// Shares the notifier: its `ubuf_info` may be passed to sockets.
@@ -153,47 +163,50 @@ impl Owned {
     /// more are sent from the program's memory. Once released, the notifier goes to the ring by
     /// `lane`, or by the ring's own task_work, if that is deferred.
     #[inline]
-    pub(crate) fn share(mut self, id: u64, copy_below: u32, lane: Option<Pin<&Lane>>) -> Handle {
+    pub(crate) fn share(
+        mut self,
+        id: u64,
+        copy_below: u32,
+        lane: Option<Pin<&Lane>>,
+    ) -> (Handle, Handle) {
         let notifier = &mut *self.0;
-        notifier.id = id;
-        notifier.lane = lane.map_or(core::ptr::null_mut(), Lane::as_ptr);
+        notifier.lane = lane.map_or(core::ptr::null_mut(), Lane::enter);
         notifier.order.reset();
-        *notifier.handles.get_mut() = 1;
+        *notifier.handles.get_mut() = 2;
         notifier.refcnt().set(1);
         notifier.copied().store(false, Relaxed);
         // SAFETY: Not shared yet, so there's no other access.
-        unsafe { (*notifier.head.get()).copy_below = copy_below };
-        // INVARIANT: The new handle is the one that is counted.
-        Handle(NonNull::from(KBox::leak(self.0)))
+        unsafe {
+            (*notifier.head.get()).id = id;
+            (*notifier.head.get()).copy_below = copy_below;
+        }
+        let notifier = NonNull::from(KBox::leak(self.0));
+        // INVARIANT: The new handles are the two that are counted.
+        (Handle(notifier), Handle(notifier))
     }
 
-    /// Gives the notifiers that follow this one their references back, and passes it, and those that
-    /// had no other reference, to `sink`.
+    /// The notifiers that follow this one, which has been released.
     #[inline]
-    pub(crate) fn release(self, mut sink: impl FnMut(Owned)) {
-        let mut followers = self.0.order.take_followers();
-        sink(self);
-        while let Some(follower) = followers.pop() {
-            // SAFETY: A follower has a reference that is given up here.
-            if let Some(owned) = unsafe { Self::put(follower) } {
-                followers.prepend(owned.0.order.take_followers());
-                sink(owned);
-            }
-        }
+    pub(crate) fn take_followers(&mut self) -> Option<ubuf::Followers> {
+        self.0.order.take_followers()
     }
 
     /// Sends the notifier to its ring, from any context. It comes back through
     /// [`Owned::from_kiocb`].
-    pub(super) fn queue(self) {
+    fn queue(self) {
         let notifier = KBox::leak(self.0);
         // SAFETY: Nobody else has the notifier, so its io_kiocb isn't queued. By the invariants of
         // `Notifier` the lane is valid, as the notifier has not been posted.
         unsafe { bindings::io_notif_queue(notifier.kiocb.get(), notifier.lane) }
     }
 
-    /// As [`Owned::release`], but by way of the ring's task_work, from any context.
-    pub(crate) fn release_remote(self) {
-        self.release(Owned::queue);
+    /// Sends the notifier to its ring, with those that only waited for it, from any context.
+    pub(crate) fn release_remote(mut self) {
+        let followers = self.take_followers();
+        self.queue();
+        if let Some(followers) = followers {
+            followers.release(Owned::queue);
+        }
     }
 
     /// Takes back what [`Owned::release_remote`] queued.
@@ -271,6 +284,17 @@ impl Handle {
         unsafe { Owned::put(self.0) }
     }
 
+    /// Gives the handle up if there are others, or else back.
+    #[inline]
+    pub(crate) fn put_one_of_many(self, lock: &mut Locked) -> Result<(), Self> {
+        let handles = self.handles(lock);
+        if *handles == 1 {
+            return Err(self);
+        }
+        *handles -= 1;
+        Ok(())
+    }
+
     /// Whether both are handles to the same notifier.
     #[inline]
     pub(crate) fn is(&self, other: &Handle) -> bool {
@@ -280,7 +304,7 @@ impl Handle {
     /// What [`Owned::share`] was called with.
     #[inline]
     pub(crate) fn id(&self) -> u64 {
-        self.notifier().id
+        self.notifier().id()
     }
 
     /// No request will be attached any more: younger notifiers may follow this one.

@@ -19,7 +19,7 @@ pub(crate) use lane::{drain, Lane};
 pub(crate) use memory::{Handle, Owned};
 pub(crate) use totals::Total;
 pub(crate) use uapi::{Registration, SlotConfig};
-pub(crate) use ubuf::complete;
+pub(crate) use ubuf::{complete, Followers};
 
 /// Clamps an index to an array, also where the CPU only guesses that it is in bounds.
 #[inline]

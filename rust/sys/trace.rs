@@ -44,6 +44,32 @@ declare_trace! {
     );
 }
 
+/// Whether somebody wants to know of an event.
+macro_rules! is_enabled {
+    ($event:ident) => {{
+        #[cfg(CONFIG_TRACEPOINTS)]
+        // SAFETY: It's always okay to query the static key of a tracepoint.
+        let enabled = unsafe {
+            kernel::jump_label::static_branch_unlikely!(bindings::$event, bindings::tracepoint, key)
+        };
+        #[cfg(not(CONFIG_TRACEPOINTS))]
+        let enabled = false;
+        enabled
+    }};
+}
+
+/// Whether somebody wants to know of requests that attach.
+#[inline(always)]
+pub(crate) fn attach_is_enabled() -> bool {
+    is_enabled!(__tracepoint_io_uring_notif_attach)
+}
+
+/// Whether somebody wants to know of notifiers that are flushed.
+#[inline(always)]
+pub(crate) fn flush_is_enabled() -> bool {
+    is_enabled!(__tracepoint_io_uring_notif_flush)
+}
+
 /// A request of `len` bytes has attached to the notifier `id` in `slot`, as number `attached`.
 #[inline(always)]
 pub(crate) fn attach(ctx: Ctx, slot: u16, id: u64, attached: u32, len: usize) {

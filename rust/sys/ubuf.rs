@@ -110,13 +110,15 @@ impl Order {
     /// For a notifier that has been released, so that nobody can begin to follow it. If bytes in an
     /// skb of its own were copied, those of its followers may have been.
     #[inline]
-    pub(super) fn take_followers(&self) -> Followers {
-        // SAFETY: The list is valid, an empty one is zero.
+    pub(super) fn take_followers(&mut self) -> Option<Followers> {
+        // SAFETY: The list is valid, an empty one is zero. Nobody else has it.
         let first = unsafe { (*self.followers.get()).first };
-        if first.is_null() {
-            return Followers(null_mut());
-        }
-        // SAFETY: As above.
+        (!first.is_null()).then(|| self.take_some_followers())
+    }
+
+    #[cold]
+    fn take_some_followers(&self) -> Followers {
+        // SAFETY: The list is valid, an empty one is zero.
         let followers = Followers(unsafe { bindings::llist_del_all(self.followers.get()) });
         if self.skb_copied() {
             followers.each(|follower| follower.order.skb_copied.store(true, Relaxed));
@@ -130,7 +132,8 @@ impl Order {
 /// # Invariants
 ///
 /// A list of notifiers by their `sibling`; with each comes a reference to it.
-pub(super) struct Followers(*mut bindings::llist_node);
+#[must_use = "they are never released otherwise"]
+pub(crate) struct Followers(*mut bindings::llist_node);
 
 /// The notifier that is on a list of followers.
 ///
@@ -147,9 +150,22 @@ unsafe fn on_list(node: NonNull<bindings::llist_node>) -> NonNull<Notifier> {
 }
 
 impl Followers {
+    /// Gives them their references back, and passes those that had no other to `sink`. They may have
+    /// followers themselves.
+    pub(crate) fn release(mut self, mut sink: impl FnMut(Owned)) {
+        while let Some(follower) = self.pop() {
+            // SAFETY: `pop()` passes a reference.
+            if let Some(mut owned) = unsafe { Owned::put(follower) } {
+                if let Some(others) = owned.take_followers() {
+                    self.prepend(others);
+                }
+                sink(owned);
+            }
+        }
+    }
+
     /// The next of them, with a reference that the caller owns.
-    #[inline]
-    pub(super) fn pop(&mut self) -> Option<NonNull<Notifier>> {
+    fn pop(&mut self) -> Option<NonNull<Notifier>> {
         let node = NonNull::new(self.0)?;
         // SAFETY: The node is on the list.
         let follower = unsafe { on_list(node) };
@@ -165,7 +181,7 @@ impl Followers {
     }
 
     /// Adds those of another list, which come first.
-    pub(super) fn prepend(&mut self, other: Followers) {
+    fn prepend(&mut self, other: Followers) {
         let mut last = other.0;
         if last.is_null() {
             return;
@@ -194,7 +210,7 @@ impl Followers {
 impl Notifier {
     /// Makes the notifier follow `older`, which an skb carries.
     fn follow(&self, older: &Notifier) -> Result {
-        if !older.order.is_final.load(Acquire) || older.ctx != self.ctx || older.id >= self.id {
+        if !older.order.is_final.load(Acquire) || older.ctx != self.ctx || older.id() >= self.id() {
             return Err(EEXIST);
         }
         let older_ptr = core::ptr::from_ref(older).cast_mut();
@@ -227,7 +243,7 @@ unsafe fn notifier<'a>(ubuf: *mut bindings::ubuf_info) -> &'a Notifier {
 
 /// `io_notif_ops::complete`: an skb is done with the notifier's pages.
 ///
-/// Any context, softirq included, as an RCU reader.
+/// Any context, softirq included, with preemption disabled.
 ///
 /// # Safety
 ///
