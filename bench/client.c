@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What each way of sending costs: runs rows of work (row.c) one after another,
+ * and prints a line for each.
+ *
+ *	client [--instructions] ROW... | --file FILE
+ *	client --loop SECONDS ROW		prints LOOP as it starts, for perf and its like
+ *
+ * A window is one batch: prepare, submit, and see every CQE or message of the
+ * error queue that says that a buffer is free again. In a guest whose clock
+ * counts instructions (ACCEL=icount) its time-stamp counter does, and each
+ * window of the same work takes the same time, to the digit, but for those
+ * with a timer interrupt in them: the least of many is the figure. Elsewhere
+ * windows are nanoseconds, and the quartiles are of interest.
+ *
+ *	row TEXT least=L same=S p25=A p50=B p75=C receiver=R
+ *
+ * Windows in instructions or nanoseconds, S of them are equal to the least;
+ * the receiver's reading of a TCP batch is no part of them, R is its least.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <x86intrin.h>
+
+#include "bench.h"
+
+#define WARM_WINDOWS	20
+#define HUGE_PAGE	(2 << 20)
+/* Seconds after which a notification that has not come is lost */
+#define ROW_SECONDS	120
+
+static const struct row *running;
+static bool instructions;
+
+void fail(const char *fmt, ...)
+{
+	va_list args;
+
+	printf("error %s%s", running ? running->text : "", running ? ": " : "");
+	va_start(args, fmt);
+	vprintf(fmt, args);
+	va_end(args);
+	printf("\n");
+	exit(1);
+}
+
+static void lost(int sig)
+{
+	(void)sig;
+	fail("what was sent is not answered after %u s", ROW_SECONDS);
+}
+
+static __u64 nanoseconds(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
+
+static inline __u64 now(void)
+{
+	return instructions ? __rdtsc() : nanoseconds();
+}
+
+/* Memory that is there: no page fault in a window. */
+static char *data_of(enum buffer buffer)
+{
+	static char *small, *huge;
+	char **data = buffer == HUGE ? &huge : &small;
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS |
+		    (buffer == HUGE ? MAP_HUGETLB : 0);
+
+	if (*data)
+		return *data;
+	*data = mmap(NULL, buffer == HUGE ? HUGE_PAGE : MAX_BYTES,
+		     PROT_READ | PROT_WRITE, flags, -1, 0);
+	if (*data == MAP_FAILED)
+		fail("%s", buffer == HUGE ?
+		     "no huge page of 2 MiB; write to /proc/sys/vm/nr_hugepages" :
+		     "no memory");
+	memset(*data, 'a', MAX_BYTES);
+	return *data;
+}
+
+static void window(struct bench *b, __u64 *sender, __u64 *receiver)
+{
+	__u64 start = now(), middle;
+
+	work_batch(b);
+	middle = now();
+	*sender = middle - start;
+	*receiver = 0;
+	if (b->rx < 0)
+		return;
+	middle = now();
+	net_receive(b);
+	*receiver = now() - middle;
+}
+
+/* Was it zero-copy where it should have been, and copied where it should? */
+static void check_usage(struct bench *b)
+{
+	const struct row *row = b->row;
+	bool copies = row->mode == SLOT && row->bytes < row->copy_below;
+	__u64 unused;
+
+	if (row->mode != MSG_ZC && row->mode != SEND_ZC && row->mode != SLOT)
+		return;
+	b->report = row->mode != MSG_ZC;
+	b->copied = false;
+	window(b, &unused, &unused);
+	b->report = false;
+	/* over veth the receiving side copies */
+	if (!row->tcp && b->copied != copies)
+		fail("the data was %scopied", copies ? "not " : "");
+}
+
+static int compare(const void *a, const void *b)
+{
+	__u64 x = *(const __u64 *)a, y = *(const __u64 *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static void print(const struct row *row, __u64 *sender, __u64 *receiver)
+{
+	unsigned int n = row->windows, same;
+
+	qsort(sender, n, sizeof(*sender), compare);
+	qsort(receiver, n, sizeof(*receiver), compare);
+	for (same = 1; same < n && sender[same] == sender[0]; same++)
+		;
+	printf("row %s least=%llu same=%u p25=%llu p50=%llu p75=%llu receiver=%llu\n",
+	       row->text, sender[0], same, sender[n / 4], sender[n / 2],
+	       sender[n * 3 / 4], receiver[0]);
+	fflush(stdout);
+}
+
+/* Runs @windows of them between two looks at the device's packets. */
+static void run(struct bench *b, __u64 *sender, __u64 *receiver)
+{
+	const struct row *row = b->row;
+	unsigned long long want = (unsigned long long)row->windows * row->batch;
+	unsigned long long packets = net_packets(b);
+	unsigned int i;
+
+	for (i = 0; i < row->windows; i++)
+		window(b, &sender[i], &receiver[i]);
+	packets = net_packets(b) - packets;
+	/* of TCP, the receiver has read each byte */
+	if (!row->tcp && packets != want)
+		fail("%llu packets left, not %llu", packets, want);
+	if (!work_is_over(b))
+		fail("more notifications than there were to be");
+}
+
+static void loop(struct bench *b, unsigned int seconds)
+{
+	__u64 end = nanoseconds() + seconds * 1000000000ULL, unused;
+
+	alarm(0);
+	printf("LOOP\n");
+	fflush(stdout);
+	while (nanoseconds() < end)
+		window(b, &unused, &unused);
+}
+
+static void measure(const struct row *row, unsigned int loop_seconds)
+{
+	static __u64 sender[MAX_WINDOWS], receiver[MAX_WINDOWS];
+	struct bench b = { .row = row, .data = data_of(row->buffer) };
+	unsigned int i;
+
+	running = row;
+	alarm(ROW_SECONDS);
+	net_open(&b);
+	work_open(&b);
+	for (i = 0; i < WARM_WINDOWS; i++)
+		window(&b, &sender[0], &receiver[0]);
+	check_usage(&b);
+	if (loop_seconds)
+		loop(&b, loop_seconds);
+	else
+		run(&b, sender, receiver);
+	work_close(&b);
+	net_close(&b);
+	if (!loop_seconds)
+		print(row, sender, receiver);
+	running = NULL;
+}
+
+static void measure_text(const char *text, unsigned int loop_seconds)
+{
+	struct row row;
+
+	row_parse(&row, text);
+	measure(&row, loop_seconds);
+}
+
+/* All of the file is read before the first row runs: it is the host's. */
+static void measure_file(const char *path)
+{
+	static char text[1 << 20];
+	FILE *file = fopen(path, "r");
+	char *line, *rest = text;
+
+	if (!file)
+		fail("%s: %m", path);
+	if (fread(text, 1, sizeof(text) - 1, file) == sizeof(text) - 1)
+		fail("%s is too long", path);
+	fclose(file);
+	while ((line = strsep(&rest, "\n")))
+		if (*line)
+			measure_text(line, 0);
+}
+
+int main(int argc, char **argv)
+{
+	int arg = 1;
+
+	if (arg < argc && !strcmp(argv[arg], "--instructions")) {
+		instructions = true;
+		arg++;
+	}
+	if (arg >= argc)
+		fail("usage: client [--instructions] ROW... | --file FILE | --loop SECONDS ROW");
+	signal(SIGALRM, lost);
+	if (mlockall(MCL_CURRENT))
+		fail("mlockall: %m");
+	net_enter();
+	if (arg + 1 < argc && !strcmp(argv[arg], "--file")) {
+		measure_file(argv[arg + 1]);
+		return 0;
+	}
+	if (arg + 2 < argc && !strcmp(argv[arg], "--loop")) {
+		measure_text(argv[arg + 2], atoi(argv[arg + 1]));
+		return 0;
+	}
+	for (; arg < argc; arg++)
+		measure_text(argv[arg], 0);
+	return 0;
+}
