@@ -2,14 +2,14 @@
 # A person's view of the project. The kernel's view is Kbuild; the work is done by scripts/.
 
 # What may be given on the command line, passed on as it was typed: make expands no $ in it
-VARIABLES := FLAVOUR CPUS MEM ACCEL KSRC FILE TESTS TIMEOUT ARGS CMD
+VARIABLES := FLAVOUR CPUS MEM ACCEL KSRC FILE TESTS TIMEOUT ARGS CMD QUICK BASE
 unexport $(VARIABLES)
 $(foreach name,$(VARIABLES),$(eval export NOTIF_$(name) := $$(value $(name))))
 # Where the person stands, also with `make -C`
 export NOTIF_PWD := $(PWD)
 export PYTHONDONTWRITEBYTECODE := 1
 
-TARGETS := run test vm kernel headers graft ungraft series check clean
+TARGETS := run test bench vm kernel headers graft ungraft series check clean
 
 .PHONY: help $(TARGETS)
 .DEFAULT_GOAL := help
@@ -20,6 +20,9 @@ help:
 	@echo "  make run       send a file through slots in a VM, verified, beside copying and SEND_ZC"
 	@echo "                 (FILE= your own file, ARGS= options of the program, ARGS=--help lists them)"
 	@echo "  make test      all tests, in a debug kernel (TESTS= only those whose name has this in it)"
+	@echo "  make bench     instructions per request of every way of sending, counted under icount: a table, a chart"
+	@echo "                 and bench.json (QUICK=1 few rows, BASE=bench.json of an earlier run: what changed,"
+	@echo "                 ACCEL=kvm requests per second on this machine's hardware)"
 	@echo "  make vm        a shell in a VM with the module loaded (CMD='...' runs a command instead)"
 	@echo "  make headers   install the patched UAPI headers, print their folder"
 	@echo "  make kernel    only build the kernel"

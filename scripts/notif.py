@@ -11,6 +11,8 @@ import unittest
 from pathlib import Path
 from types import FrameType
 
+import bench
+import bench_report
 import build
 import check
 import graft
@@ -19,12 +21,14 @@ import source
 import suite
 import toolchain
 import vm
-from cache import digest, lock
+from cache import digest, lock, made_whole, prune
 from common import PROJECT, Fail, Step, cache_dir, log, open_log, output
 from tap import Tap
 
 MEGABYTES = 64
-VARIABLES = ("FLAVOUR", "CPUS", "MEM", "ACCEL", "KSRC", "FILE", "TESTS", "TIMEOUT", "ARGS", "CMD")
+VARIABLES = ("FLAVOUR", "CPUS", "MEM", "ACCEL", "KSRC", "FILE", "TESTS", "TIMEOUT", "ARGS", "CMD",
+             "QUICK", "BASE")
+KEEP_BENCHES = 50
 
 
 def option(name: str, default: str = "") -> str:
@@ -106,6 +110,39 @@ def main_job() -> None:
     vm.verdict(result, "the main job", settings.timeout)
 
 
+def flag(name: str) -> bool:
+    """A variable of the Makefile that is 1 or left out."""
+    if option(name, "0") not in ("0", "1"):
+        raise Fail(f"{name}={option(name)} is unknown; say {name}=1 or leave it out")
+    return option(name) == "1"
+
+
+def do_bench() -> None:
+    """Measure every way of sending in one boot; the table, what changed, the chart, bench.json."""
+    os.environ["ACCEL"] = option("ACCEL", "icount")
+    quick = flag("QUICK")
+    before = bench.load(Path(option("NOTIF_PWD", os.getcwd())) / option("BASE")) if option("BASE") else None
+    settings = vm.Settings.from_environment(600 if quick else 3000)
+    if before and (before.accel == "icount") != (settings.accel == "icount"):
+        raise Fail(f"BASE={option('BASE')} was measured with ACCEL={before.accel}; measure both in the same way")
+    tree, tools, image, virtme = prepare(option("FLAVOUR", "release"))
+    client = build.build_userland("bench", tree, tools, build.find_headers(tree, tools)) / "client"
+    folder = cache_dir() / "bench" / log().path.stem
+    with lock("bench", "make bench"):
+        with made_whole(folder) as temp:
+            rows = bench.measure(image, virtme, settings, client, bench.matrix(quick), temp)
+            results = bench.Results(f"{tree.version} {image.folder.name}", settings.accel, rows)
+            results.save(temp / "bench.json")
+            bench_report.draw(temp)
+        prune(folder.parent, KEEP_BENCHES)
+    for line in bench_report.table(results):
+        print(line)
+    for line in bench_report.changes(before, results) if before else ():
+        print(line)
+    print(f"the chart is {folder}/bench.svg and bench.png")
+    print(folder / "bench.json")
+
+
 def tests() -> None:
     """Self-checks of the tooling, then the selftests in the debug VM; TAP, and a verdict."""
     tap = Tap(suite.emit)
@@ -156,7 +193,7 @@ def clean() -> None:
           f"it is shared by all checkouts, and `rm -rf {cache_dir()}` removes it")
 
 
-TARGETS = {"kernel": kernel, "headers": headers, "vm": machine, "run": main_job, "test": tests,
+TARGETS = {"kernel": kernel, "headers": headers, "vm": machine, "run": main_job, "test": tests, "bench": do_bench,
            "graft": do_graft, "ungraft": do_ungraft, "series": do_series, "check": check.main, "clean": clean}
 
 

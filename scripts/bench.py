@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: GPL-2.0
+"""`make bench`: which rows are measured, the boot that measures them, and bench.json."""
+
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+
+import vm
+from build import Image
+from common import PROJECT, Fail, Step, say
+
+UDP_BYTES = (1, 600, 1200, 4000, 8000, 65435)
+QUICK_BYTES = (600, 4000, 65435)
+TCP_BYTES = (1024, 4096, 16384, 65536)
+BATCHES = (1, 8, 128)
+TCP_BATCH = 8
+# What Documentation/ recommends: from there on a page that isn't copied is worth its notification
+COPY_BELOW = 1500
+# Of one row: the least of so many is the figure, and a timer interrupt is in some of the long ones
+WINDOWS = {1: 200, 8: 120, 128: 40}
+LINE = re.compile(r"row (?P<text>.*) least=(\d+) same=(\d+) p25=(\d+) p50=(\d+) p75=(\d+) receiver=(\d+)$")
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one row does, as bench.json names it."""
+
+    mode: str
+    buffer: str
+    flush: str | None
+    copy_below: int
+    proto: str
+    bytes: int
+    batch: int
+    ring: str
+
+    def text(self) -> str:
+        """The row as the client reads it."""
+        return (f"{self.mode} {self.buffer} {self.flush or '-'} {self.copy_below} {self.proto} "
+                f"{self.bytes} {self.batch} {self.ring} {WINDOWS[self.batch]}")
+
+    def name(self) -> str:
+        """What a person calls this way of sending, whatever it sends."""
+        if self.mode == "slot":
+            below = f", copy_below {self.copy_below}" if self.copy_below else ""
+            return f"slot {self.buffer}, flush {self.flush}{below}"
+        names = {"send": "send(2)", "msg_zerocopy": "MSG_ZEROCOPY", "io_send": "SEND"}
+        return names.get(self.mode, f"SEND_ZC {self.buffer}")
+
+    def place(self) -> str:
+        """What it sends, and how much of it at a time."""
+        return f"{self.proto}, {self.ring} ring, batch of {self.batch}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row with its figure: instructions, or requests per second where nothing counts instructions."""
+
+    work: Work
+    instructions: float | None = None
+    receiver: float | None = None
+    per_second: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def figure(self) -> float:
+        """The one number to compare."""
+        return self.per_second["median"] if self.instructions is None else self.instructions
+
+    def to_json(self) -> dict[str, object]:
+        """As bench.json has it."""
+        found: dict[str, object] = asdict(self.work)
+        if self.instructions is None:
+            return found | {"requests_per_second": self.per_second}
+        found["instructions_per_request"] = self.instructions
+        if self.receiver is not None:
+            found["receiver_instructions_per_request"] = self.receiver
+        return found
+
+
+@dataclass(frozen=True)
+class Results:
+    """What one run found."""
+
+    kernel: str
+    accel: str
+    rows: list[Row]
+
+    def save(self, path: Path) -> None:
+        """Write bench.json, a row a line."""
+        rows = ",\n".join("  " + json.dumps(row.to_json()) for row in self.rows)
+        path.write_text(f'{{"kernel": {json.dumps(self.kernel)}, "accel": {json.dumps(self.accel)}, "rows": [\n'
+                        f"{rows}\n]}}\n", encoding="utf-8")
+
+
+def load(path: Path) -> Results:
+    """Read a bench.json."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        rows = [Row(Work(**{f.name: row[f.name] for f in fields(Work)}), row.get("instructions_per_request"),
+                    row.get("receiver_instructions_per_request"), row.get("requests_per_second", {}))
+                for row in found["rows"]]
+        return Results(found["kernel"], found["accel"], rows)
+    except OSError as error:
+        raise Fail(f"{path} cannot be read ({error.strerror}); give a bench.json of an earlier run") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise Fail(f"{path} is no bench.json ({error!r}); give one of an earlier run") from error
+
+
+def ways(batch: int, ring: str) -> Iterator[tuple[str, str, str | None, int]]:
+    """Every way of sending: mode, buffer, flush, copy_below."""
+    if ring == "plain":
+        # They have no ring: measured once, beside the plain one
+        yield "send", "plain", None, 0
+        yield "msg_zerocopy", "plain", None, 0
+    yield "io_send", "plain", None, 0
+    for buffer in ("plain", "registered", "huge"):
+        yield "send_zc", buffer, None, 0
+    for buffer in ("plain", "registered", "huge"):
+        for flush in ("batch", "8", "every", "after:8"):
+            if batch >= 8 or flush in ("batch", "every"):
+                yield "slot", buffer, flush, 0
+    yield "slot", "registered", "batch", COPY_BELOW
+
+
+def works(proto: str, size: int, batch: int, ring: str) -> list[Work]:
+    """All rows of one place."""
+    return [Work(mode, buffer, flush, below, proto, size, batch, ring)
+            for mode, buffer, flush, below in ways(batch, ring)]
+
+
+def matrix(quick: bool) -> list[Work]:
+    """The rows of a run, in the order in which they are measured."""
+    if quick:
+        return [work for size in QUICK_BYTES for work in works("udp4", size, 128, "plain")] \
+            + works("udp4", 4000, 1, "plain")
+    udp = [work for proto in ("udp4", "udp6") for ring in ("plain", "defer") for batch in BATCHES
+           for size in UDP_BYTES for work in works(proto, size, batch, ring)]
+    return udp + [work for proto in ("tcp4", "tcp6") for ring in ("plain", "defer")
+                  for size in TCP_BYTES for work in works(proto, size, TCP_BATCH, ring)]
+
+
+def parse(work: Work, line: str, counts: bool) -> Row:
+    """One line of the client: the row it answers, with its figures."""
+    found = LINE.match(line)
+    if not found or found["text"] != work.text():
+        raise Fail(f"the client printed `{line}` where the row `{work.text()}` was to come; see the log")
+    least, _, low, middle, high, receiver = (int(n) for n in found.groups()[1:])
+    if not least:
+        raise Fail(f"the row `{work.text()}` took no time at all; the guest's clock is wrong, see the log")
+    if counts:
+        apart = receiver / work.batch if work.proto.startswith("tcp") else None
+        return Row(work, least / work.batch, apart)
+    # The slower quarter of the windows is the lower quartile
+    speed = {name: round(work.batch * 1e9 / ns, 1) for name, ns in (("median", middle), ("p25", high), ("p75", low))}
+    return Row(work, per_second=speed)
+
+
+class Reader:
+    """Makes rows of what the client prints, as it comes."""
+
+    def __init__(self, wanted: list[Work], counts: bool, step: Step) -> None:
+        self.wanted, self.counts, self.step = wanted, counts, step
+        self.rows: list[Row] = []
+        self.wrong = ""
+        self.rest = b""
+
+    def data(self, data: bytes) -> None:
+        """Output of the guest."""
+        *lines, self.rest = (self.rest + data).split(b"\n")
+        for line in lines:
+            self.line(line.decode(errors="replace").rstrip("\r"))
+
+    def line(self, line: str) -> None:
+        """One whole line; what comes after an error is of no interest."""
+        if self.wrong:
+            return
+        if line.startswith("error "):
+            self.wrong = line.removeprefix("error ")
+        elif line.startswith("row ") and len(self.rows) < len(self.wanted):
+            self.rows.append(parse(self.wanted[len(self.rows)], line, self.counts))
+            self.step.update(len(self.rows))
+        else:
+            say(f"  {line}")
+
+    def all_rows(self) -> list[Row]:
+        """Every row that was asked for; a Fail that names the one that went wrong."""
+        if self.wrong:
+            raise Fail(f"the benchmark's own check failed: {self.wrong}")
+        if len(self.rows) != len(self.wanted):
+            raise Fail(f"the client ended before the row `{self.wanted[len(self.rows)].text()}`; see the log")
+        return self.rows
+
+
+def measure(image: Image, virtme: Path, settings: vm.Settings, client: Path, wanted: list[Work],
+            folder: Path) -> list[Row]:
+    """Boot once, and have one client run all rows."""
+    counts = settings.accel == "icount"
+    listed = folder / "rows"
+    listed.write_text("".join(work.text() + "\n" for work in wanted), encoding="utf-8")
+    command = (f"{shlex.quote(str(PROJECT / 'bench/guest.sh'))} {shlex.quote(str(client))} "
+               f"{'--instructions ' if counts else ''}--file {shlex.quote(str(listed))}")
+    with Step("measuring", len(wanted), " rows") as step:
+        reader = Reader(wanted, counts, step)
+        result = vm.in_vm(image, virtme, settings, command, str(PROJECT), reader.data)
+    if not (result.hung or result.splats) and reader.wrong:
+        reader.all_rows()
+    vm.verdict(result, "the benchmark", settings.timeout)
+    return reader.all_rows()

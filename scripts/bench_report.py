@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What a person reads of a benchmark: its table, and what changed against an earlier run."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from bench import Results, Row, Work
+from common import PROJECT, run
+from toolchain import find_venv
+
+MATPLOTLIB = "3.10.9"
+SHOWN_ALONE = 6
+
+
+def reference(work: Work) -> Work:
+    """The row that the ratios of a place are to: SEND_ZC from a registered buffer."""
+    return Work("send_zc", "registered", None, 0, work.proto, work.bytes, work.batch, work.ring)
+
+
+def one_table(rows: list[Row], title: str, cell: Callable[[Row], str]) -> Iterator[str]:
+    """The rows of one place: a line for each way of sending, a column for each size."""
+    sizes = sorted({row.work.bytes for row in rows})
+    names = list(dict.fromkeys(row.work.name() for row in rows))
+    cells = {(row.work.name(), row.work.bytes): cell(row) for row in rows}
+    yield f"{title:44}" + "".join(f"{size:>15}" for size in sizes)
+    for name in names:
+        yield f"  {name:42}" + "".join(f"{cells.get((name, size), ''):>15}" for size in sizes)
+    yield ""
+
+
+def table(results: Results) -> Iterator[str]:
+    """All figures, with their ratio to SEND_ZC registered at the same place."""
+    figures = {row.work: row.figure for row in results.rows}
+    counts = results.accel == "icount"
+
+    def with_ratio(row: Row) -> str:
+        """A figure, and its ratio where SEND_ZC was measured too."""
+        base = figures.get(reference(row.work))
+        shown = f"{row.figure:.0f}"
+        return shown + (f" {row.figure / base:6.3f}" if base else "")
+
+    def spread(row: Row) -> str:
+        """The quartiles of a figure."""
+        return f"{row.per_second['p25']:.0f}-{row.per_second['p75']:.0f}"
+
+    yield (f"{'instructions' if counts else 'requests'} per {'request' if counts else 'second, the median'}, "
+           "and the ratio to SEND_ZC registered, by the bytes of a request")
+    yield ""
+    for place in dict.fromkeys(row.work.place() for row in results.rows):
+        rows = [row for row in results.rows if row.work.place() == place]
+        yield from one_table(rows, place, with_ratio)
+        if not counts:
+            yield from one_table(rows, f"{place}: quartiles", spread)
+        elif rows[0].receiver is not None:
+            yield from one_table(rows, f"{place}: reading", lambda row: f"{row.receiver:.0f}")
+
+
+def only_in(rows: set[Work], where: str) -> Iterator[str]:
+    """The rows that one of two runs lacks: how many, and the first."""
+    if not rows:
+        return
+    yield f"only in {where}: {len(rows)} rows"
+    for work in sorted(rows, key=Work.text)[:SHOWN_ALONE]:
+        yield f"  {work.place()}, {work.bytes} bytes: {work.name()}"
+    if len(rows) > SHOWN_ALONE:
+        yield f"  and {len(rows) - SHOWN_ALONE} more"
+
+
+def changes(before: Results, after: Results) -> Iterator[str]:
+    """What changed between two runs, the biggest change first."""
+    old = {row.work: row.figure for row in before.rows}
+    new = {row.work: row.figure for row in after.rows}
+    common = [work for work in new if work in old]
+    moved = sorted((work for work in common if old[work] != new[work]),
+                   key=lambda work: -abs(new[work] / old[work] - 1))
+    yield f"against {before.kernel}: {len(moved)} of {len(common)} rows changed, the others are the same to the digit"
+    if moved:
+        yield f"{'before':>12}{'after':>12}{'change':>10}"
+    for work in moved:
+        yield (f"{old[work]:12.2f}{new[work]:12.2f}{100 * (new[work] / old[work] - 1):+9.3f}%  "
+               f"{work.place()}, {work.bytes} bytes: {work.name()}")
+    yield from only_in(set(old) - set(new), "the earlier run")
+    yield from only_in(set(new) - set(old), "this run")
+
+
+def draw(folder: Path) -> None:
+    """Draw the chart of folder/bench.json beside it."""
+    python = find_venv(f"matplotlib-{MATPLOTLIB}", f"matplotlib=={MATPLOTLIB}", "python3")
+    run([str(python), str(PROJECT / "scripts/bench_chart.py"), str(folder)], "drawing the chart")
