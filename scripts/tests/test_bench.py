@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-2.0
+"""make bench: the rows that are asked for, what is made of the answers, and comparing runs."""
+
+import sys
+import tempfile
+import unittest
+from collections.abc import Iterator
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import bench  # noqa: E402
+import bench_report  # noqa: E402
+from bench import Results, Row, Work  # noqa: E402
+from common import Fail, Step  # noqa: E402
+
+ZC = Work("send_zc", "registered", None, 0, "udp4", 4000, 128, "plain")
+SLOT = Work("slot", "registered", "after:8", 0, "udp4", 4000, 128, "plain")
+TCP = Work("io_send", "plain", None, 0, "tcp6", 1024, 8, "defer")
+
+
+def answer(work: Work, least: int = 128000) -> str:
+    """A line as the client prints it."""
+    return f"row {work.text()} least={least} same=9 p25={least} p50={least * 2} p75={least * 4} receiver=80"
+
+
+class BenchTest(unittest.TestCase):
+    """Everything but the boot."""
+
+    def read(self, wanted: list[Work], lines: Iterator[str] | list[str]) -> list[Row]:
+        """The rows made of some output, which comes in pieces."""
+        reader = bench.Reader(wanted, True, Step("reading"))
+        data = "".join(line + "\r\n" for line in lines).encode()
+        for at in range(0, len(data), 7):
+            reader.data(data[at:at + 7])
+        return reader.all_rows()
+
+    def test_matrix(self) -> None:
+        """no row is asked for twice, each has whole notifications, and QUICK=1 is a part of all"""
+        full, quick = bench.matrix(False), bench.matrix(True)
+        self.assertEqual(len(full), len(set(full)))
+        self.assertLessEqual(set(quick), set(full))
+        for work in full:
+            self.assertEqual(work.mode == "slot", work.flush is not None)
+            self.assertTrue(work.batch % 8 == 0 or work.flush in (None, "batch", "every"), work)
+            self.assertTrue(reference_is_there(work, full), work)
+
+    def test_instructions(self) -> None:
+        """an instruction count is divided by the batch, and only TCP has a receiver"""
+        rows = self.read([SLOT, TCP], [answer(SLOT), answer(TCP)])
+        self.assertEqual([(row.instructions, row.receiver) for row in rows], [(1000, None), (16000, 10)])
+
+    def test_wall_time(self) -> None:
+        """elsewhere it is requests per second, the slow windows the lower quartile"""
+        row = bench.parse(SLOT, answer(SLOT), False)
+        self.assertIsNone(row.instructions)
+        self.assertEqual(row.per_second, {"median": 500000.0, "p25": 250000.0, "p75": 1000000.0})
+
+    def test_errors(self) -> None:
+        """a failed check, a missing row, a row not asked for and no time at all are errors that name the row"""
+        for lines in ([answer(ZC), f"error {SLOT.text()}: 3 packets left, not 4"], [answer(ZC)],
+                      [answer(ZC), answer(TCP)], [answer(ZC), answer(SLOT, 0)], [answer(ZC), f"row {SLOT.text()}"]):
+            with self.assertRaisesRegex(Fail, SLOT.text()):
+                self.read([ZC, SLOT], lines)
+
+    def test_file(self) -> None:
+        """bench.json says what was measured, and is read as it was written"""
+        wall = Row(SLOT, per_second={"median": 2.0, "p25": 1.0, "p75": 3.0})
+        for results in (Results("7.3", "icount", [Row(ZC, 3493.453125), Row(TCP, 11.5, 2.25)]),
+                        Results("7.3", "kvm", [wall])):
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / "bench.json"
+                results.save(path)
+                self.assertEqual(bench.load(path), results)
+                path.write_text('{"rows": [{}]}', encoding="utf-8")
+                self.assertRaises(Fail, bench.load, path)
+                self.assertRaises(Fail, bench.load, path.with_name("none"))
+
+    def test_changes(self) -> None:
+        """the biggest change comes first, and what only one run has is named"""
+        before = Results("old", "icount", [Row(ZC, 1000.0), Row(SLOT, 1000.0)])
+        after = Results("new", "icount", [Row(ZC, 1010.0), Row(SLOT, 900.0), Row(TCP, 1.0)])
+        lines = list(bench_report.changes(before, after))
+        self.assertIn("2 of 2 rows changed", lines[0])
+        self.assertIn("-10.000%", lines[2])
+        self.assertIn("+1.000%", lines[3])
+        self.assertEqual(lines[4], "only in this run: 1 rows")
+        self.assertIn("0 of 2", next(bench_report.changes(before, before)))
+
+    def test_table(self) -> None:
+        """figures have their ratio to SEND_ZC at the same place"""
+        text = "\n".join(bench_report.table(Results("7.3", "icount", [Row(ZC, 1000.0), Row(SLOT, 900.0), Row(TCP, 7.0, 3.0)])))
+        for part in ("900  0.900", "1000  1.000", "tcp6, defer ring, batch of 8: reading"):
+            self.assertIn(part, text)
+
+
+def reference_is_there(work: Work, full: list[Work]) -> bool:
+    """Whether a row has what its ratio is to."""
+    return bench_report.reference(work) in full
+
+
+if __name__ == "__main__":
+    unittest.main()
