@@ -30,7 +30,6 @@ ip -n b route replace 10.1.0.0/24 dev vb src 10.1.0.2 quickack 1
 ip -n b -6 route replace fd01::/64 dev vb metric 256 quickack 1
 # What MSG_ZEROCOPY may have in flight
 ip netns exec a sh -c 'echo 16777216 >/proc/sys/net/core/optmem_max'
-echo 8 >/proc/sys/vm/percpu_pagelist_high_fraction
 echo 8 >/proc/sys/vm/nr_hugepages
 echo 0 >/proc/sys/kernel/randomize_va_space
 # Every page of the client is the guest's own
