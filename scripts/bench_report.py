@@ -24,9 +24,9 @@ def one_table(rows: list[Row], title: str, cell: Callable[[Row], str]) -> Iterat
     sizes = sorted({row.work.bytes for row in rows})
     names = list(dict.fromkeys(row.work.name() for row in rows))
     cells = {(row.work.name(), row.work.bytes): cell(row) for row in rows}
-    yield f"{title:44}" + "".join(f"{size:>15}" for size in sizes)
+    yield f"{title:50}" + "".join(f"{size:>15}" for size in sizes)
     for name in names:
-        yield f"  {name:42}" + "".join(f"{cells.get((name, size), ''):>15}" for size in sizes)
+        yield f"  {name:48}" + "".join(f"{cells.get((name, size), ''):>15}" for size in sizes)
     yield ""
 
 
