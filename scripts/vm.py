@@ -97,6 +97,8 @@ class Run:
         self.image, self.virtme, self.settings = image, virtme, settings
         self.console = log().path.with_suffix(f".console-{self.folder.name}.log")
         self.ret = self.folder / "status"
+        # More of QEMU's command line
+        self.extra: list[str] = []
 
     def write_settings(self, **values: str) -> None:
         """What guest.sh reads."""
@@ -158,7 +160,7 @@ class Run:
         terminal = ["-chardev", "stdio,id=tty,signal=off,mux=off", "-device", "virtio-serial-pci",
                     "-device", "virtconsole,chardev=tty"] if interactive else []
         # The kernel goes when we go, however that happens
-        return ["setpriv", "--pdeathsig", "KILL", *adapted, *ACCELS[accel], *NICS, *terminal]
+        return ["setpriv", "--pdeathsig", "KILL", *adapted, *ACCELS[accel], *NICS, *terminal, *self.extra]
 
     def status(self) -> int | None:
         """The status that the guest reported, None when it never came to that."""
