@@ -2,14 +2,14 @@
 # A person's view of the project. The kernel's view is Kbuild; the work is done by scripts/.
 
 # What may be given on the command line, passed on as it was typed: make expands no $ in it
-VARIABLES := FLAVOUR CPUS MEM ACCEL KSRC FILE TESTS TIMEOUT ARGS CMD QUICK BASE
+VARIABLES := FLAVOUR CPUS MEM ACCEL KSRC FILE TESTS TIMEOUT ARGS CMD QUICK BASE ROW
 unexport $(VARIABLES)
 $(foreach name,$(VARIABLES),$(eval export NOTIF_$(name) := $$(value $(name))))
 # Where the person stands, also with `make -C`
 export NOTIF_PWD := $(PWD)
 export PYTHONDONTWRITEBYTECODE := 1
 
-TARGETS := run test bench vm kernel headers graft ungraft series check clean
+TARGETS := run test bench profile vm kernel headers graft ungraft series check clean
 
 .PHONY: help $(TARGETS)
 .DEFAULT_GOAL := help
@@ -23,6 +23,8 @@ help:
 	@echo "  make bench     instructions per request of every way of sending, counted under icount: a table, a chart"
 	@echo "                 and bench.json (QUICK=1 few rows, BASE=bench.json of an earlier run: what changed,"
 	@echo "                 ACCEL=kvm requests per second on this machine's hardware)"
+	@echo "  make profile   where the instructions of one row of the benchmark go, by function (ROW='slot registered"
+	@echo "                 batch 0 udp4 4000 128 plain', in the order of bench.json; ROW='...; ...' compares two)"
 	@echo "  make vm        a shell in a VM with the module loaded (CMD='...' runs a command instead)"
 	@echo "  make headers   install the patched UAPI headers, print their folder"
 	@echo "  make kernel    only build the kernel"

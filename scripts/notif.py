@@ -16,6 +16,7 @@ import bench_report
 import build
 import check
 import graft
+import record
 import series
 import source
 import suite
@@ -27,7 +28,7 @@ from tap import Tap
 
 MEGABYTES = 64
 VARIABLES = ("FLAVOUR", "CPUS", "MEM", "ACCEL", "KSRC", "FILE", "TESTS", "TIMEOUT", "ARGS", "CMD",
-             "QUICK", "BASE")
+             "QUICK", "BASE", "ROW")
 KEEP_BENCHES = 50
 
 
@@ -143,6 +144,17 @@ def do_bench() -> None:
     print(folder / "bench.json")
 
 
+def do_profile() -> None:
+    """Say where the instructions of a row of the benchmark go, by function."""
+    if option("ACCEL", "icount") != "icount":
+        raise Fail(f"ACCEL={option('ACCEL')} counts no instructions; leave it out")
+    os.environ["ACCEL"] = "icount"
+    settings = vm.Settings.from_environment(300)
+    tree, tools, image, virtme = prepare(option("FLAVOUR", "release"))
+    client = build.build_userland("bench", tree, tools, build.find_headers(tree, tools)) / "client"
+    record.main(option("ROW"), image, virtme, settings, client)
+
+
 def tests() -> None:
     """Self-checks of the tooling, then the selftests in the debug VM; TAP, and a verdict."""
     tap = Tap(suite.emit)
@@ -194,6 +206,7 @@ def clean() -> None:
 
 
 TARGETS = {"kernel": kernel, "headers": headers, "vm": machine, "run": main_job, "test": tests, "bench": do_bench,
+           "profile": do_profile,
            "graft": do_graft, "ungraft": do_ungraft, "series": do_series, "check": check.main, "clean": clean}
 
 
