@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Mistakes that were made once: each test here failed without its fix. */
+#include <pthread.h>
+#include <stdatomic.h>
 #include <sys/wait.h>
 
 #include "stream.h"
@@ -259,6 +261,51 @@ TEST_F(ring, contract_12_one_wait_for_request_and_notification)
 	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
 	pair_close(&tcp);
 	free(data);
+}
+
+static atomic_bool stop_changing;
+
+/* Have SQEs ask for a slot, and not, while the kernel reads them. */
+static void *change_sqes(void *arg)
+{
+	struct io_uring *ring = arg;
+	unsigned int i;
+
+	while (!stop_changing)
+		for (i = 0; i <= *ring->sq.kring_mask; i++)
+			*(volatile __u16 *)&ring->sq.sqes[i].ioprio ^=
+				IORING_SEND_ZC_NOTIF_SLOT;
+	return NULL;
+}
+
+/* A request is what its SQE was at one moment: attached, or with its own. */
+TEST_F(ring, contract_10_sqe_changes_as_it_is_read)
+{
+	unsigned int i, own = 0, notifs = 0;
+	struct io_uring_cqe cqe;
+	pthread_t thread;
+
+	stop_changing = false;
+	ASSERT_EQ(0, pthread_create(&thread, NULL, change_sqes, &self->ring));
+	for (i = 0; i < 1000; i++) {
+		prep_slot_send(&self->ring, self->net.tx, self->data, 1, 0,
+			       0)->ioprio = 0;
+		ASSERT_SUBMIT(&self->ring, 1);
+		for (;;) {
+			ASSERT_EQ(0, ring_next(&self->ring, &cqe));
+			if (!(cqe.flags & IORING_CQE_F_NOTIF))
+				break;
+			notifs++;
+		}
+		ASSERT_TRUE(cqe.res == 1 || cqe.res == -EINVAL);
+		own += !!(cqe.flags & IORING_CQE_F_MORE);
+	}
+	stop_changing = true;
+	pthread_join(thread, NULL);
+	while (notifs < own) {
+		ASSERT_EQ(0, ring_next(&self->ring, &cqe));
+		notifs++;
+	}
 }
 
 NOTIF_TEST_MAIN

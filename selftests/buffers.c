@@ -96,6 +96,31 @@ static void make_iov(struct iovec *iov, char *base)
 				(_iov)[_i].iov_len);			\
 } while (0)
 
+/* Wherever it begins and ends, in the pages of the buffer or between two. */
+TEST_F(buffers, contract_06_any_part_of_a_buffer)
+{
+	static const unsigned int offs[] = { 0, 1, 3995, 3996, 3997, 8092, 30000 };
+	static const unsigned int lens[] = { 1, 3996, 4095, 4096, 4097, 20000 };
+	struct iovec iov = { self->data + 100, DATA_LEN - 100 };
+	unsigned int i, seq = 0;
+
+	ASSERT_EQ(0, ring_register(&self->ring, IORING_UNREGISTER_BUFFERS,
+				   NULL, 0));
+	ASSERT_EQ(0, io_uring_register_buffers(&self->ring, &iov, 1));
+	for (i = 0; i < ARRAY_SIZE(offs) * ARRAY_SIZE(lens); i++) {
+		unsigned int len = lens[i % ARRAY_SIZE(lens)];
+		char *part = self->data + 100 + offs[i / ARRAY_SIZE(lens)];
+
+		prep_slot_send(&self->ring, self->net.tx, part, len, 0,
+			       IORING_RECVSEND_FIXED_BUF |
+			       IORING_RECVSEND_NOTIF_FLUSH);
+		ASSERT_SUBMIT(&self->ring, 1);
+		ASSERT_CQE(&self->ring, REQ(0), (int)len, 0);
+		ASSERT_RECEIVED(&self->net, part, len);
+		ASSERT_NOTIF(&self->ring, TAG(0), seq++);
+	}
+}
+
 TEST_F(buffers, contract_06_registered)
 {
 	unsigned int i;
