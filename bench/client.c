@@ -23,19 +23,16 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
-#include <x86intrin.h>
 
 #include "bench.h"
+#include "clock.h"
 
 #define WARM_WINDOWS	20
-#define TICK		4000000	/* ns, CONFIG_HZ=250 */
 #define HUGE_PAGE	(2 << 20)
 /* Seconds after which a notification that has not come is lost */
 #define ROW_SECONDS	120
 
 static const struct row *running;
-static bool instructions;
 
 void fail(const char *fmt, ...)
 {
@@ -53,19 +50,6 @@ static void lost(int sig)
 {
 	(void)sig;
 	fail("what was sent is not answered after %u s", ROW_SECONDS);
-}
-
-static __u64 nanoseconds(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
-}
-
-static inline __u64 now(void)
-{
-	return instructions ? __rdtsc() : nanoseconds();
 }
 
 /* Memory that is there: no page fault in a window. */
@@ -86,33 +70,6 @@ static char *data_of(enum buffer buffer)
 		     "no memory");
 	memset(*data, 'a', MAX_BYTES);
 	return *data;
-}
-
-/*
- * Where instructions are counted, each window starts at the same time after a
- * tick, and after a microsecond: what TCP pays for its timers depends on the
- * time to go, and what it pays for a round-trip time on whether the clock has
- * moved on by n or n + 1 microseconds. The sleep takes no time, as the clock
- * of an idle guest goes on at once; the loop has two instructions.
- */
-static void settle(void)
-{
-	__u64 next = nanoseconds() / TICK * TICK + TICK + TICK / 8;
-	struct timespec ts = {
-		.tv_sec = next / 1000000000,
-		.tv_nsec = next % 1000000000,
-	};
-	unsigned long left, loops;
-
-	if (!instructions)
-		return;
-	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL) == EINTR)
-		;
-	left = 2000 - nanoseconds() % 1000;
-	loops = left / 2;
-	asm volatile("test $1, %1; jz 1f; nop\n"
-		     "1: dec %0; jnz 1b"
-		     : "+r" (loops) : "r" (left) : "cc");
 }
 
 static void window(struct bench *b, __u64 *sender, __u64 *receiver)
@@ -146,13 +103,6 @@ static void check_usage(struct bench *b)
 	/* over veth the receiving side copies */
 	if (!row->tcp && b->copied != copies)
 		fail("the data was %scopied", copies ? "not " : "");
-}
-
-static int compare(const void *a, const void *b)
-{
-	__u64 x = *(const __u64 *)a, y = *(const __u64 *)b;
-
-	return x < y ? -1 : x > y;
 }
 
 static void print(const struct row *row, __u64 *sender, __u64 *receiver)
