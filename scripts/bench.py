@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
+import bench_scale
 import vm
+from bench_scale import Scale
 from build import Image
 from common import PROJECT, Fail, Step, say
 
@@ -88,12 +90,15 @@ class Results:
     kernel: str
     accel: str
     rows: list[Row]
+    scale: list[Scale] = field(default_factory=list)
 
     def save(self, path: Path) -> None:
         """Write bench.json, a row a line."""
-        rows = ",\n".join("  " + json.dumps(row.to_json()) for row in self.rows)
-        path.write_text(f'{{"kernel": {json.dumps(self.kernel)}, "accel": {json.dumps(self.accel)}, "rows": [\n'
-                        f"{rows}\n]}}\n", encoding="utf-8")
+        parts = {"rows": [row.to_json() for row in self.rows], "scale": [scale.to_json() for scale in self.scale]}
+        lists = (f'"{name}": [' + ",".join("\n  " + json.dumps(one) for one in part) + "\n]"
+                 for name, part in parts.items())
+        path.write_text(f'{{"kernel": {json.dumps(self.kernel)}, "accel": {json.dumps(self.accel)}, '
+                        f'{", ".join(lists)}}}\n', encoding="utf-8")
 
 
 def load(path: Path) -> Results:
@@ -103,7 +108,7 @@ def load(path: Path) -> Results:
         rows = [Row(Work(**{f.name: row[f.name] for f in fields(Work)}), row.get("instructions_per_request"),
                     row.get("receiver_instructions_per_request"), row.get("requests_per_second", {}))
                 for row in found["rows"]]
-        return Results(found["kernel"], found["accel"], rows)
+        return Results(found["kernel"], found["accel"], rows, [Scale(**one) for one in found.get("scale", ())])
     except OSError as error:
         raise Fail(f"{path} cannot be read ({error.strerror}); give a bench.json of an earlier run") from error
     except (ValueError, KeyError, TypeError) as error:
@@ -165,6 +170,7 @@ class Reader:
     def __init__(self, wanted: list[Work], counts: bool, step: Step) -> None:
         self.wanted, self.counts, self.step = wanted, counts, step
         self.rows: list[Row] = []
+        self.scale: list[Scale] = []
         self.wrong = ""
         self.rest = b""
 
@@ -183,6 +189,8 @@ class Reader:
         elif line.startswith("row ") and len(self.rows) < len(self.wanted):
             self.rows.append(parse(self.wanted[len(self.rows)], line, self.counts))
             self.step.update(len(self.rows))
+        elif line.startswith("scale "):
+            self.scale.append(bench_scale.parse(line))
         else:
             say(f"  {line}")
 
@@ -195,18 +203,24 @@ class Reader:
         return self.rows
 
 
-def measure(image: Image, virtme: Path, settings: vm.Settings, client: Path, wanted: list[Work],
-            folder: Path) -> list[Row]:
-    """Boot once, and have one client run all rows."""
+def measure(image: Image, virtme: Path, settings: vm.Settings, programs: Path, wanted: list[Work], scale: bool,
+            folder: Path) -> tuple[list[Row], list[Scale]]:
+    """Boot once, and have one client run all rows; then measure what many slots and notifiers cost, if asked for."""
     counts = settings.accel == "icount"
     listed = folder / "rows"
     listed.write_text("".join(work.text() + "\n" for work in wanted), encoding="utf-8")
-    command = (f"{shlex.quote(str(PROJECT / 'bench/guest.sh'))} {shlex.quote(str(client))} "
+    guest = shlex.quote(str(PROJECT / "bench/guest.sh"))
+    command = (f"{guest} {shlex.quote(str(programs / 'client'))} "
                f"{'--instructions ' if counts else ''}--file {shlex.quote(str(listed))}")
+    if scale:
+        command += f" && {guest} {shlex.quote(str(programs / 'scale'))}"
     with Step("measuring", len(wanted), " rows") as step:
         reader = Reader(wanted, counts, step)
         result = vm.in_vm(image, virtme, settings, command, str(PROJECT), reader.data)
     if not (result.hung or result.splats) and reader.wrong:
         reader.all_rows()
     vm.verdict(result, "the benchmark", settings.timeout)
-    return reader.all_rows()
+    rows = reader.all_rows()
+    if scale:
+        bench_scale.check(reader.scale)
+    return rows, reader.scale

@@ -13,6 +13,7 @@ from types import FrameType
 
 import bench
 import bench_report
+import bench_scale
 import build
 import check
 import graft
@@ -127,16 +128,19 @@ def do_bench() -> None:
     if before and (before.accel == "icount") != (settings.accel == "icount"):
         raise Fail(f"BASE={option('BASE')} was measured with ACCEL={before.accel}; measure both in the same way")
     tree, tools, image, virtme = prepare(option("FLAVOUR", "release"))
-    client = build.build_userland("bench", tree, tools, build.find_headers(tree, tools)) / "client"
+    programs = build.build_userland("bench", tree, tools, build.find_headers(tree, tools))
     folder = cache_dir() / "bench" / log().path.stem
     with lock("bench", "make bench"):
         with made_whole(folder) as temp:
-            rows = bench.measure(image, virtme, settings, client, bench.matrix(quick), temp)
-            results = bench.Results(f"{tree.version} {image.folder.name}", settings.accel, rows)
+            scale = not quick and settings.accel == "icount"
+            found = bench.measure(image, virtme, settings, programs, bench.matrix(quick), scale, temp)
+            results = bench.Results(f"{tree.version} {image.folder.name}", settings.accel, *found)
             results.save(temp / "bench.json")
             bench_report.draw(temp)
         prune(folder.parent, KEEP_BENCHES)
     for line in bench_report.table(results):
+        print(line)
+    for line in bench_scale.report(results.scale):
         print(line)
     for line in bench_report.changes(before, results) if before else ():
         print(line)

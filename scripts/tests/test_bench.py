@@ -11,7 +11,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import bench  # noqa: E402
 import bench_report  # noqa: E402
+import bench_scale  # noqa: E402
 from bench import Results, Row, Work  # noqa: E402
+from bench_scale import Scale  # noqa: E402
 from common import Fail, Step  # noqa: E402
 
 ZC = Work("send_zc", "registered", None, 0, "udp4", 4000, 128, "plain")
@@ -66,7 +68,8 @@ class BenchTest(unittest.TestCase):
     def test_file(self) -> None:
         """bench.json says what was measured, and is read as it was written"""
         wall = Row(SLOT, per_second={"median": 2.0, "p25": 1.0, "p75": 3.0})
-        for results in (Results("7.3", "icount", [Row(ZC, 3493.453125), Row(TCP, 11.5, 2.25)]),
+        scale = [Scale("slots", 8, 3533.0625), Scale("slot", 32768, bytes_each=32.0)]
+        for results in (Results("7.3", "icount", [Row(ZC, 3493.453125), Row(TCP, 11.5, 2.25)], scale),
                         Results("7.3", "kvm", [wall])):
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / "bench.json"
@@ -75,6 +78,19 @@ class BenchTest(unittest.TestCase):
                 path.write_text('{"rows": [{}]}', encoding="utf-8")
                 self.assertRaises(Fail, bench.load, path)
                 self.assertRaises(Fail, bench.load, path.with_name("none"))
+
+    def test_scale(self) -> None:
+        """what many slots cost is read, shown against one, and must be whole"""
+        lines = ["scale slots 1 least=128000 same=40", "scale slots 8 least=129280 same=3", "scale slot 64 bytes=2048"]
+        reader = bench.Reader([], True, Step("reading"))
+        reader.data("".join(line + "\r\n" for line in lines).encode())
+        self.assertEqual(reader.scale, [Scale("slots", 1, 1000.0), Scale("slots", 8, 1010.0),
+                                        Scale("slot", 64, bytes_each=32.0)])
+        shown = "\n".join(bench_scale.report(reader.scale))
+        self.assertIn("1010  +1.00%", shown)
+        self.assertIn("32 bytes", shown)
+        self.assertRaisesRegex(Fail, "buffers", bench_scale.check, reader.scale)
+        self.assertRaises(Fail, bench_scale.parse, "scale slots 8 least=")
 
     def test_changes(self) -> None:
         """the biggest change comes first, and what only one run has is named"""
