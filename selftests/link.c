@@ -128,19 +128,21 @@ TEST_F(link, contract_12_older_one_flushed_later)
 
 /*
  * Small parts that a corked socket keeps together: of a slot that is flushed
- * each time, and of one that never is.
+ * each time, and of one that never is. Behind more than the receiver takes, as
+ * a cork is no longer one after 200 ms.
  */
 TEST_F(link, contract_12_corked_together)
 {
 	unsigned int i;
 
+	ASSERT_SENT(BIG_LEN, 2, IORING_RECVSEND_NOTIF_FLUSH);
 	ASSERT_EQ(0, setsockopt_int(self->net.tx, IPPROTO_TCP, TCP_CORK, 1));
 	for (i = 0; i < NR_SMALL; i++)
 		ASSERT_SENT(SMALL_LEN, i % 2, i % 2 ? 0 :
 			    IORING_RECVSEND_NOTIF_FLUSH);
 	ASSERT_EQ(0, setsockopt_int(self->net.tx, IPPROTO_TCP, TCP_CORK, 0));
 	ASSERT_ALL_READ();
-	ASSERT_ANY_NOTIFS(NR_SMALL / 2);
+	ASSERT_ANY_NOTIFS(1 + NR_SMALL / 2);
 	ASSERT_EQ(NR_SMALL / 2, self->seq[0]);
 	ASSERT_QUIET(&self->ring);
 	ASSERT_FLUSH(&self->ring, 1, 1);
