@@ -60,7 +60,7 @@ pub(crate) struct State {
 }
 
 /// An idle notifier keeps room for that many registered buffers.
-const MAX_IDLE_BUFFERS: usize = 64;
+const MAX_IDLE_BUFFERS: usize = 128;
 
 /// A notifier to be used.
 pub(crate) struct Idle(Owned);
