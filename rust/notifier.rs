@@ -186,7 +186,7 @@ impl Attached {
             return Ok(());
         }
         let mut all = take(buffers);
-        put_duplicates(&mut all, self.id(), ctx, lock);
+        Buffer::put_duplicates(&mut all, self.id(), ctx, lock);
         let room = all.reserve((all.len() / 2).max(4), GFP_KERNEL_ACCOUNT);
         self.0.state(lock).buffers = all;
         Ok(room?)
@@ -308,28 +308,6 @@ impl Followers {
     /// `f`, one after the other.
     pub(crate) fn release(self, mut f: impl FnMut(Released)) {
         self.0.release(|owned| f(Released(owned)));
-    }
-}
-
-/// Leaves the notifier `id` each of its buffers once.
-#[cold]
-fn put_duplicates(buffers: &mut KVVec<Buffer>, id: u64, ctx: Ctx, lock: &mut Locked) {
-    const SEEN: u64 = u64::MAX;
-
-    let mut unique = 0;
-    for next in 0..buffers.len() {
-        if buffers[next].claim(SEEN, lock) {
-            buffers.swap(unique, next);
-            unique += 1;
-        }
-    }
-    while buffers.len() > unique {
-        if let Some(buffer) = buffers.pop() {
-            buffer.put(ctx, lock);
-        }
-    }
-    for buffer in buffers.iter() {
-        buffer.claim(id, lock);
     }
 }
 

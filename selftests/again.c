@@ -273,8 +273,9 @@ static void *change_sqes(void *arg)
 
 	while (!stop_changing)
 		for (i = 0; i <= *ring->sq.kring_mask; i++)
-			*(volatile __u16 *)&ring->sq.sqes[i].ioprio ^=
-				IORING_SEND_ZC_NOTIF_SLOT;
+			__atomic_fetch_xor(&ring->sq.sqes[i].ioprio,
+					   IORING_SEND_ZC_NOTIF_SLOT,
+					   __ATOMIC_RELAXED);
 	return NULL;
 }
 

@@ -9,7 +9,10 @@ use super::{
     Locked, //
 };
 use core::ptr::NonNull;
-use kernel::bindings;
+use kernel::{
+    bindings,
+    prelude::*, //
+};
 
 /// A reference to a registered buffer, `struct io_rsrc_node`.
 ///
@@ -57,5 +60,32 @@ impl Buffer {
         unsafe { (*self.0.as_ptr()).notif_id = 0 };
         // SAFETY: As above.
         unsafe { bindings::io_notif_put_node(ctx.as_ptr(), self.0.as_ptr()) }
+    }
+
+    /// Leaves the notifier `id` each of its buffers once.
+    #[cold]
+    pub(crate) fn put_duplicates(
+        buffers: &mut KVVec<Buffer>,
+        id: u64,
+        ctx: Ctx,
+        lock: &mut Locked,
+    ) {
+        const SEEN: u64 = u64::MAX;
+
+        let mut unique = 0;
+        for next in 0..buffers.len() {
+            if buffers[next].claim(SEEN, lock) {
+                buffers.swap(unique, next);
+                unique += 1;
+            }
+        }
+        while buffers.len() > unique {
+            if let Some(buffer) = buffers.pop() {
+                buffer.put(ctx, lock);
+            }
+        }
+        for buffer in buffers.iter() {
+            buffer.claim(id, lock);
+        }
     }
 }
