@@ -11,9 +11,9 @@
  * counts instructions (ACCEL=icount) its time-stamp counter does, and each
  * window of the same work takes the same time, to the digit, but for those
  * with a timer interrupt in them: the least of many is the figure. It is the
- * same in each boot, but for up to seven instructions of SEND and send(2) of 8000
- * bytes and more over UDP, and for some 0.05 % over TCP. Elsewhere
- * windows are nanoseconds, and the quartiles are of interest.
+ * same in each boot, but for a few instructions of 8000 bytes and more over UDP,
+ * and for up to 0.6 % over TCP. Elsewhere windows are nanoseconds, and the
+ * quartiles are of interest.
  *
  *	row TEXT least=L same=S p25=A p50=B p75=C receiver=R
  *

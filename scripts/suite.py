@@ -109,7 +109,7 @@ def run_guests(tap: Tap, tree: source.Tree, tools: toolchain.Toolchain, image: b
     command = (f"BIN={shlex.quote(str(programs))} TESTS={shlex.quote(picked)} {shlex.quote(str(PROJECT / RUNNER))}")
     guests = [Guest(tap, image, virtme, settings, command, part) for part in (("",) if picked else PARTS)]
     say(f"  booting the {image.flavour} kernel{' in two VMs' if len(guests) > 1 else ''}")
-    # Whether KVM works is tried by one of them, if it has to be
+    # Whether KVM works is tried before they start, not by each of them
     vm.choose_accel(image, virtme, settings)
     try:
         for guest in guests:

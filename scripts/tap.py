@@ -69,9 +69,12 @@ class Source:
 
     def end(self) -> None:
         """The source has ended: no tests, no plan, or fewer than planned is a failure."""
+        with self.tap.lock:
+            for line in self.said:
+                self.tap.emit(line)
         if self.plan is None:
-            self.tap.result(False, f"{self.name} ended without a plan: it crashed or was cut short", self.said)
+            self.tap.result(False, f"{self.name} ended without a plan: it crashed or was cut short")
         elif self.seen != self.plan:
-            self.tap.result(False, f"{self.name} planned {self.plan} tests and ran {self.seen}", self.said)
+            self.tap.result(False, f"{self.name} planned {self.plan} tests and ran {self.seen}")
         elif not self.seen:
-            self.tap.result(False, f"{self.name} ran no test", self.said)
+            self.tap.result(False, f"{self.name} ran no test")

@@ -279,7 +279,10 @@ static void *change_sqes(void *arg)
 	return NULL;
 }
 
-/* A request is what its SQE was at one moment: attached, or with its own. */
+/*
+ * A request is what its SQE was at one moment: attached, or with its own. It
+ * takes CPUs that run at once to show when it isn't.
+ */
 TEST_F(ring, contract_10_sqe_changes_as_it_is_read)
 {
 	unsigned int i, own = 0, notifs = 0;

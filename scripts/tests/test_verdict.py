@@ -70,6 +70,11 @@ class TapTest(unittest.TestCase):
         self.assertEqual(printed[1:], ["# of b", "ok 1 b", "# of a", "not ok 2 a"])
         self.assertEqual((first.failed, second.failed), (1, 0))
 
+    def test_last_words(self) -> None:
+        """what a source says after its last result is not lost"""
+        _, printed = self.feed("1..1", "ok 1 a", "# a took 3 s")
+        self.assertEqual(printed[1:], ["ok 1 a", "# a took 3 s"])
+
     def test_nested(self) -> None:
         """results of subtests are passed on and not counted"""
         tap, _ = self.feed("1..1", "    ok 1 inner", "    not ok 2 inner", "ok 1 outer")
