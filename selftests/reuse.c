@@ -41,7 +41,7 @@ TEST_F(reuse, contract_03_buffers_reused)
 
 	/* slow, and TCP's packets overtake each other and get lost */
 	NETEM(tcp ? "delay 8ms 6ms loss 2%" : "delay 5ms");
-	STREAM(NR_CHUNKS / 2);
+	STREAM(NR_CHUNKS / 3);
 	EVERYTHING_IS_OVER();
 
 	/*

@@ -12,7 +12,7 @@
 #define NR_SLOTS	3
 #define NR_BUFS		8
 /* enough that what is left for a reader who stops is more than it has room for */
-#define NR_CHUNKS	40
+#define NR_CHUNKS	60
 /* requests that send a chunk, attached to one notifier; they begin with a number */
 #define NR_PARTS	3
 #define MAX_PART	8192
