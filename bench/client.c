@@ -10,10 +10,9 @@
  * error queue that says that a buffer is free again. In a guest whose clock
  * counts instructions (ACCEL=icount) its time-stamp counter does, and each
  * window of the same work takes the same time, to the digit, but for those
- * with a timer interrupt in them: the least of many is the figure. It is the
- * same in each boot, but for a few instructions of 8000 bytes and more over UDP,
- * and for up to 0.6 % over TCP. Elsewhere windows are nanoseconds, and the
- * quartiles are of interest.
+ * with a timer interrupt in them: the least of many is the figure. In a guest
+ * that nothing reaches from outside (scripts/bare.py) it is the same in each
+ * boot. Elsewhere windows are nanoseconds, and the quartiles are of interest.
  *
  *	row TEXT least=L same=S p25=A p50=B p75=C receiver=R
  *
@@ -117,7 +116,7 @@ static void print(const struct row *row, __u64 *sender, __u64 *receiver)
 	printf("row %s least=%llu same=%u p25=%llu p50=%llu p75=%llu receiver=%llu\n",
 	       row->text, sender[0], same, sender[n / 4], sender[n / 2],
 	       sender[n * 3 / 4], receiver[0]);
-	fflush(stdout);
+	print_out();
 }
 
 /* Runs @windows of them between two looks at the device's packets. */
@@ -147,7 +146,7 @@ static void loop(struct bench *b, unsigned int seconds)
 
 	alarm(0);
 	printf("LOOP\n");
-	fflush(stdout);
+	print_out();
 	/* the clock costs as much as a window's own look at it: seldom */
 	while (nanoseconds() < end)
 		for (i = 0; i < LOOP_WINDOWS; i++)

@@ -5,7 +5,9 @@
 #ifndef NOTIF_BENCH_CLOCK_H
 #define NOTIF_BENCH_CLOCK_H
 
+#include <termios.h>
 #include <time.h>
+#include <unistd.h>
 #include <x86intrin.h>
 
 #include "bench.h"
@@ -52,6 +54,16 @@ static void settle(void)
 	asm volatile("test $1, %1; jz 1f; nop\n"
 		     "1: dec %0; jnz 1b"
 		     : "+r" (loops) : "r" (left) : "cc");
+}
+
+/*
+ * Send what has been printed. A serial line interrupts the program while it does,
+ * so not in the next window.
+ */
+static void print_out(void)
+{
+	fflush(stdout);
+	tcdrain(STDOUT_FILENO);
 }
 
 static int compare(const void *a, const void *b)

@@ -9,9 +9,8 @@
  * and windows are as there; it needs a guest whose clock counts instructions.
  * Of each kind only the number differs, the program executes the same.
  *
- * Instructions are the same in each boot, but for four of a window that makes
- * and frees long lists of buffers ("buffers 1024"). Memory differs by a slab or
- * so from boot to boot, and by what was free before.
+ * In a guest that nothing reaches from outside (scripts/bare.py) all figures are
+ * the same in each boot. Memory depends on what was free before, too.
  *
  *	scale KIND NUMBER least=L same=S	instructions of a window, S are equal
  *	scale KIND NUMBER bytes=B		B bytes of memory for that many
@@ -352,7 +351,7 @@ static void measure(const struct scale *scale)
 		;
 	printf("scale %s %u least=%llu same=%u\n", scale->kind, scale->number,
 	       times[0], same);
-	fflush(stdout);
+	print_out();
 	running = NULL;
 }
 

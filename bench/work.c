@@ -76,25 +76,26 @@ static void drain_batch(struct bench *b)
 	}
 }
 
-/* Whether request @i of a batch flushes the slot. */
-static bool flushes(const struct row *row, unsigned int i)
+/* Of how many requests one carries the flag; more than a batch has: none. */
+static unsigned int flag_each(const struct row *row)
 {
 	switch (row->flush) {
 	case BATCH:
-		return i + 1 == row->batch;
+		return row->batch;
 	case EIGHT:
-		return i % 8 == 7;
+		return 8;
 	case EVERY:
-		return true;
+		return 1;
 	default:
-		return false;
+		return MAX_BATCH + 1;
 	}
 }
 
 static void submit_batch(struct bench *b)
 {
 	const struct row *row = b->row;
-	unsigned int i, ioprio = 0;
+	const unsigned int each = flag_each(row);
+	unsigned int i, left = each, ioprio = 0;
 	struct io_uring_sqe *sqe;
 	int ret;
 
@@ -113,8 +114,10 @@ static void submit_batch(struct bench *b)
 		}
 		io_uring_prep_sendzc(sqe, b->tx, b->data, row->bytes,
 				     MSG_WAITALL, ioprio);
-		if (flushes(row, i))
+		if (!--left) {
 			sqe->ioprio |= IORING_RECVSEND_NOTIF_FLUSH;
+			left = each;
+		}
 	}
 	ret = io_uring_submit(&b->ring);
 	if (ret != (int)row->batch)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
+import bare
 import bench_scale
 import vm
 from bench_scale import Scale
@@ -209,14 +210,18 @@ def measure(image: Image, virtme: Path, settings: vm.Settings, programs: Path, w
     counts = settings.accel == "icount"
     listed = folder / "rows"
     listed.write_text("".join(work.text() + "\n" for work in wanted), encoding="utf-8")
-    guest = shlex.quote(str(PROJECT / "bench/guest.sh"))
-    command = (f"{guest} {shlex.quote(str(programs / 'client'))} "
-               f"{'--instructions ' if counts else ''}--file {shlex.quote(str(listed))}")
-    if scale:
-        command += f" && {guest} {shlex.quote(str(programs / 'scale'))}"
     with Step("measuring", len(wanted), " rows") as step:
         reader = Reader(wanted, counts, step)
-        result = vm.in_vm(image, virtme, settings, command, str(PROJECT), reader.data)
+        if counts:
+            files = {"selftests/net.sh": PROJECT / "selftests/net.sh", "bench/guest.sh": PROJECT / "bench/guest.sh",
+                     "client": programs / "client", "scale": programs / "scale", "rows": listed}
+            command = "/bench/guest.sh /client --instructions --file /rows"
+            if scale:
+                command += " && /bench/guest.sh /scale"
+            result = bare.in_bare_vm(image, virtme, settings, files, command, reader.data)
+        else:
+            command = shlex.join([str(PROJECT / "bench/guest.sh"), str(programs / "client"), "--file", str(listed)])
+            result = vm.in_vm(image, virtme, settings, command, str(PROJECT), reader.data)
     if not (result.hung or result.splats) and reader.wrong:
         reader.all_rows()
     vm.verdict(result, "the benchmark", settings.timeout)

@@ -41,6 +41,10 @@ ACCELS = {
     "icount": ["-accel", "tcg", "-icount", "shift=0,sleep=off", "-cpu", "max,-erms,-fsrm,-rdrand,-rdseed",
                "-rtc", "base=2026-01-01,clock=vm", "-seed", "1"],
 }
+# no5lvl: identify_cpu() forgets for a moment that paging has five levels, and an interrupt
+# in that moment (a slow guest gets one) makes KASAN see a wild access
+OPTIONS = ["oops=panic", "loglevel=7", "printk.time=1", "no5lvl"]
+ICOUNT_OPTIONS = ["nokaslr", "random.trust_cpu=off", "random.trust_bootloader=off"]
 MODULE_FAILED = 97
 # Set when all that runs in a VM has to end
 CANCELLED = threading.Event()
@@ -113,13 +117,11 @@ class Run:
         # Not /usr: guest-init.sh hides programs in /usr/bin, and an overlay would show them again
         overlays = [f"--overlay-rwdir={d}" for d in ("/etc", "/lib", "/home", "/opt", "/srv", "/var", "/tmp")
                     if os.path.isdir(d)]
-        # no5lvl: identify_cpu() forgets for a moment that paging has five levels, and an interrupt
-        # in that moment (a slow guest gets one) makes KASAN see a wild access
-        options = ["root=/dev/root", "oops=panic", "loglevel=7", "printk.time=1", "no5lvl"]
+        options = ["root=/dev/root", *OPTIONS]
         if self.image.modules:
             options.append(f"virtme_link_mods={self.image.modules}")
         if accel == "icount":
-            options += ["nokaslr", "random.trust_cpu=off", "random.trust_bootloader=off"]
+            options += ICOUNT_OPTIONS
         shown = output([str(self.virtme), "--kimg", str(self.image.bzimage), "--mods", "none", "--force-9p",
                         "--disable-kvm", "--disable-microvm", "--name", "notif", "--user", "root",
                         "--cpus", str(self.settings.cpus), "--memory", self.settings.memory, *overlays,
