@@ -44,13 +44,28 @@ pub(crate) enum Where {
     TaskWork,
 }
 
+/// How many notifiers a ring has had, and has.
+struct Numbers {
+    /// Shared, or ready, or on the way between.
+    in_flight: usize,
+    /// Identifies the last notifier that was shared.
+    last_id: u64,
+}
+
+impl Numbers {
+    /// Counts another notifier, and identifies it.
+    #[inline(always)]
+    fn next(&mut self) -> u64 {
+        self.in_flight += 1;
+        self.last_id += 1;
+        self.last_id
+    }
+}
+
 /// The notifiers of a ring.
 pub(crate) struct InFlight {
     ctx: Ctx,
-    /// Shared, or ready, or on the way between.
-    count: usize,
-    /// Identifies the last notifier that was shared.
-    last_id: u64,
+    numbers: Numbers,
     /// To be posted with the next CQEs. Has room for all in flight.
     ready: KVVec<Released>,
     /// To be used again. Has room for all in flight, up to [`MAX_IDLE`].
@@ -64,8 +79,10 @@ impl InFlight {
     pub(crate) fn new(ctx: Ctx) -> Self {
         Self {
             ctx,
-            count: 0,
-            last_id: 0,
+            numbers: Numbers {
+                in_flight: 0,
+                last_id: 0,
+            },
             ready: KVVec::new(),
             idle: KVVec::new(),
             lanes: KVec::new(),
@@ -74,12 +91,12 @@ impl InFlight {
 
     /// Whether there's none.
     pub(crate) fn is_empty(&self) -> bool {
-        self.count == 0
+        self.numbers.in_flight == 0
     }
 
     /// How many there are.
     pub(crate) fn count(&self) -> usize {
-        self.count
+        self.numbers.in_flight
     }
 
     /// How many wait to be used again.
@@ -89,7 +106,7 @@ impl InFlight {
 
     /// Identifies the last notifier that was shared: those that come have larger numbers.
     pub(crate) fn last_id(&self) -> u64 {
-        self.last_id
+        self.numbers.last_id
     }
 
     /// Makes a notifier the one of a slot, which has none, and attaches a request to it.
@@ -101,7 +118,7 @@ impl InFlight {
         report: bool,
         pages: usize,
     ) -> Result<(Active, Attached)> {
-        if !self.has_current_lane() {
+        if current_lane(&self.lanes, self.ctx).is_none() {
             self.find_lane()?;
         }
         let idle = match self.idle.pop() {
@@ -111,42 +128,30 @@ impl InFlight {
             }
             None => self.allocate()?,
         };
-        if self.count == 0 {
+        if self.is_empty() {
             self.ctx.get();
         }
-        Ok(self.share(idle, place, report, pages))
+        let lane = self.lanes.first().map(|lane| lane.as_ref());
+        Ok(idle.share(self.numbers.next(), place, lane, report, pages))
     }
 
     /// As [`InFlight::fill`], if that takes no more than one of the notifiers kept for it, beside
     /// others in flight.
     #[inline(always)]
     pub(crate) fn refill(&mut self, place: Place, report: bool) -> Option<(Active, Attached)> {
-        if self.count == 0 || !self.has_current_lane() {
+        if self.is_empty() {
             return None;
         }
+        let lane = current_lane(&self.lanes, self.ctx)?;
         let idle = self.idle.pop()?;
         Total::Reused.count();
-        Some(self.share(idle, place, report, 0))
-    }
-
-    #[inline(always)]
-    fn share(
-        &mut self,
-        idle: Idle,
-        place: Place,
-        report: bool,
-        pages: usize,
-    ) -> (Active, Attached) {
-        self.count += 1;
-        self.last_id += 1;
-        let lane = self.lanes.first().map(|lane| lane.as_ref());
-        idle.share(self.last_id, place, lane, report, pages)
+        Some(idle.share(self.numbers.next(), place, lane, report, 0))
     }
 
     /// Makes a notifier, and room for it wherever it may go.
     #[cold]
     fn allocate(&mut self) -> Result<Idle> {
-        let all = self.count + 1;
+        let all = self.count() + 1;
         self.ready
             .reserve(all - self.ready.len(), GFP_KERNEL_ACCOUNT)?;
         let idle = all.min(MAX_IDLE) - self.idle.len();
@@ -154,15 +159,6 @@ impl InFlight {
         let idle = Idle::new(self.ctx)?;
         Total::Created.count();
         Ok(idle)
-    }
-
-    /// Whether the first lane leads to the current task, or there's no need for lanes.
-    #[inline(always)]
-    fn has_current_lane(&self) -> bool {
-        match self.lanes.first() {
-            Some(lane) => lane.as_ref().is_current(),
-            None => self.ctx.defers_task_work(),
-        }
     }
 
     /// Moves the lane to the current task to the front, and makes it if need be.
@@ -226,9 +222,9 @@ impl InFlight {
         self.ctx.request_post(lock);
     }
 
-    /// Posts what is ready, and passes it to `posted`. Whether that was all.
+    /// Posts what is ready, and passes it to `posting` before. Whether that was all.
     #[inline]
-    pub(crate) fn post(&mut self, cq: &CqLocked, mut posted: impl FnMut(&Notification)) -> bool {
+    pub(crate) fn post(&mut self, cq: &CqLocked, mut posting: impl FnMut(&Notification)) -> bool {
         if self.ready.is_empty() {
             return false;
         }
@@ -236,16 +232,25 @@ impl InFlight {
             let (notification, idle) = released.complete();
             let (user_data, res) = (notification.user_data, notification.res);
             let cflags = cqe_flags(notification.seq, notification.typed);
-            self.ctx.fill_cqe(cq, user_data, res, cflags);
             trace::complete(self.ctx, notification.id, user_data, res, cflags);
-            posted(&notification);
-            self.count -= 1;
+            posting(&notification);
+            self.numbers.in_flight -= 1;
+            self.ctx.fill_cqe(cq, user_data, res, cflags);
             // Beyond what is kept for later the notifier is freed.
             let _ = self.idle.push_within_capacity(idle);
         }
-        if self.count == 0 {
+        if self.is_empty() {
             self.ctx.put();
         }
-        self.count == 0
+        self.is_empty()
+    }
+}
+
+/// The first lane, if that leads to the current task; `Some(None)` if there's no need for lanes.
+#[inline(always)]
+fn current_lane(lanes: &[Pin<KBox<Lane>>], ctx: Ctx) -> Option<Option<Pin<&Lane>>> {
+    match lanes.first() {
+        Some(lane) => lane.as_ref().is_current().then(|| Some(lane.as_ref())),
+        None => ctx.defers_task_work().then_some(None),
     }
 }

@@ -48,8 +48,8 @@ pub(crate) struct State {
     slot: u16,
     /// A request asked for IORING_SEND_ZC_REPORT_USAGE.
     report: bool,
-    /// How many requests have attached. Saturates.
-    attached: u32,
+    /// How many requests have attached.
+    attached: u64,
     /// Its CQE is to be known by its flags.
     typed: bool,
     /// Pages of plain buffers that count against RLIMIT_MEMLOCK.
@@ -122,7 +122,8 @@ impl Idle {
         state.typed = place.typed;
         state.report = report;
         state.attached = 1;
-        state.pages = pages;
+        // An idle notifier has none: most often nothing is stored.
+        state.pages += pages;
         let (slot, request) = self.0.share(id, place.copy_below, lane);
         (Active(slot), Attached(request))
     }
@@ -131,10 +132,10 @@ impl Idle {
 impl Active {
     /// Attaches a request, for which `pages` were accounted. Returns how many have attached.
     #[inline]
-    pub(crate) fn attach(&self, report: bool, pages: usize, lock: &mut Locked) -> (Attached, u32) {
+    pub(crate) fn attach(&self, report: bool, pages: usize, lock: &mut Locked) -> (Attached, u64) {
         let state = self.0.state(lock);
         state.report |= report;
-        state.attached = state.attached.saturating_add(1);
+        state.attached += 1;
         state.pages += pages;
         let attached = state.attached;
         (Attached(self.0.another(lock)), attached)
@@ -142,18 +143,18 @@ impl Active {
 
     /// How many requests have attached.
     #[inline]
-    pub(crate) fn attached(&self, lock: &mut Locked) -> u32 {
+    pub(crate) fn attached(&self, lock: &mut Locked) -> u64 {
         self.0.state(lock).attached
     }
 
     /// Flushes the notifier, as number `seq` of its slot.
     #[inline]
     pub(crate) fn flush(self, seq: u32, lock: &mut Locked) -> Option<Released> {
-        let (ctx, id) = (lock.ctx(), self.0.id());
+        let ctx = lock.ctx();
         let state = self.0.state(lock);
         state.seq = seq;
         if trace::flush_is_enabled() {
-            trace::flush(ctx, state.slot, id, seq, state.attached);
+            trace::flush(ctx, state.slot, self.0.id(), seq, state.attached);
         }
         self.0.set_final();
         self.0.put(lock).map(Released)

@@ -24,6 +24,7 @@ use crate::{
         Registration, //
     },
 };
+use core::mem::replace;
 use kernel::{
     bindings,
     page::PAGE_SHIFT,
@@ -52,6 +53,13 @@ impl Request {
         self.account && self.len >= copy_below as usize
     }
 
+    /// How many pages are accounted: at most so many, wherever the first one begins. As mainline's
+    /// SEND_ZC counts.
+    #[inline]
+    fn pages(&self) -> usize {
+        (self.len >> PAGE_SHIFT) + 2
+    }
+
     fn known_len(&self) -> Option<usize> {
         (self.len != usize::MAX).then_some(self.len)
     }
@@ -60,7 +68,7 @@ impl Request {
 /// The slots of a ring and its notifiers.
 pub(crate) struct Ring {
     ctx: Ctx,
-    table: Option<Table>,
+    table: Table,
     in_flight: InFlight,
 }
 
@@ -68,7 +76,7 @@ impl Ring {
     pub(crate) fn new(ctx: Ctx) -> Self {
         Self {
             ctx,
-            table: None,
+            table: Table::empty(),
             in_flight: InFlight::new(ctx),
         }
     }
@@ -78,7 +86,7 @@ impl Ring {
     /// Fails with `EBUSY` when there are slots, as [`Registration::read`] and [`Table::read`] do,
     /// and with `EINVAL` when a sequence number could be taken for the size of a CQE.
     pub(crate) fn register(&mut self, arg: UserPtr, size: usize) -> Result {
-        if self.table.is_some() {
+        if !self.table.is_empty() {
             return Err(EBUSY);
         }
         let registration = Registration::read(arg, size)?;
@@ -86,7 +94,7 @@ impl Ring {
         if mixed && !registration.typed() {
             return Err(EINVAL);
         }
-        self.table = Some(Table::read(&registration, self.in_flight.last_id())?);
+        self.table = Table::read(&registration, self.in_flight.last_id())?;
         Ok(())
     }
 
@@ -94,7 +102,10 @@ impl Ring {
     ///
     /// Fails with `ENXIO` when there are none.
     pub(crate) fn unregister(&mut self, lock: &mut Locked) -> Result {
-        let mut table = self.table.take().ok_or(ENXIO)?;
+        if self.table.is_empty() {
+            return Err(ENXIO);
+        }
+        let mut table = replace(&mut self.table, Table::empty());
         for slot in table.all() {
             if let Some(released) = slot.flush(lock) {
                 self.in_flight.released(released, Where::TaskWork, lock);
@@ -105,27 +116,33 @@ impl Ring {
 
     /// Whether there are neither slots nor notifiers in flight.
     pub(crate) fn is_done(&self) -> bool {
-        self.table.is_none() && self.in_flight.is_empty()
+        self.table.is_empty() && self.in_flight.is_empty()
     }
 
-    /// Attaches a request, if that is all there is to be done: its pages are not accounted, nobody
-    /// traces it, and it is neither the first one of a notifier nor the last one.
+    /// Attaches a request, if that is all there is to be done: its pages are accounted or not, as
+    /// `ACCOUNTED` says, nobody traces it, and it is neither the first one of a notifier nor the last
+    /// one.
     #[inline(always)]
-    pub(crate) fn attach_another(
+    pub(crate) fn attach_another<const ACCOUNTED: bool>(
         &mut self,
         index: u16,
         request: &Request,
         lock: &mut Locked,
     ) -> Option<Attached> {
-        let slot = self.table.as_mut()?.get(index.into())?;
+        let slot = self.table.get(index.into())?;
         let active = slot.active.as_ref()?;
-        if request.is_accounted(slot.copy_below)
+        if request.is_accounted(slot.copy_below) != ACCOUNTED
             || trace::attach_is_enabled()
-            || slot.is_full(active.attached(lock).wrapping_add(1))
+            || slot.is_full(active.attached(lock) + 1)
         {
             return None;
         }
-        Some(active.attach(request.report, 0, lock).0)
+        let mut pages = 0;
+        if ACCOUNTED {
+            pages = request.pages();
+            self.ctx.account(pages).ok()?;
+        }
+        Some(active.attach(request.report, pages, lock).0)
     }
 
     /// As [`Ring::attach_another`], for the first one of a notifier that is used again.
@@ -136,9 +153,8 @@ impl Ring {
         request: &Request,
         _lock: &mut Locked,
     ) -> Option<Attached> {
-        let table = self.table.as_mut()?;
-        let typed = table.typed();
-        let slot = table.get(index.into())?;
+        let typed = self.table.typed();
+        let slot = self.table.get(index.into())?;
         if slot.active.is_some()
             || request.is_accounted(slot.copy_below)
             || trace::attach_is_enabled()
@@ -161,14 +177,12 @@ impl Ring {
         request: Request,
         lock: &mut Locked,
     ) -> Result<Attached> {
-        let table = self.table.as_mut().ok_or(EINVAL)?;
-        let typed = table.typed();
-        let slot = table.get(index.into()).ok_or(EINVAL)?;
+        let typed = self.table.typed();
+        let slot = self.table.get(index.into()).ok_or(EINVAL)?;
 
         let mut pages = 0;
         if request.is_accounted(slot.copy_below) {
-            // At most, wherever the first page begins. As mainline's SEND_ZC counts.
-            pages = (request.len >> PAGE_SHIFT) + 2;
+            pages = request.pages();
             self.ctx.account(pages)?;
         }
         let (attached, count) = match &slot.active {
@@ -223,10 +237,7 @@ impl Ring {
     /// Flushes the slot that holds the notifier of a request, unless it has been flushed.
     #[inline(always)]
     pub(crate) fn flush(&mut self, request: &Attached, lock: &mut Locked) {
-        let Some(table) = &mut self.table else {
-            return;
-        };
-        if let Some(slot) = table.holding(request, lock) {
+        if let Some(slot) = self.table.holding(request, lock) {
             // The request keeps the notifier.
             let released = slot.flush(lock);
             debug_assert!(released.is_none());
@@ -253,8 +264,10 @@ impl Ring {
         to: Where,
         lock: &mut Locked,
     ) -> Result {
-        let table = self.table.as_mut().ok_or(EINVAL)?;
-        for slot in table.range(off, len)? {
+        if self.table.is_empty() {
+            return Err(EINVAL);
+        }
+        for slot in self.table.range(off, len)? {
             if tag != 0 {
                 slot.tag = tag;
             }
@@ -275,18 +288,16 @@ impl Ring {
     #[inline]
     pub(crate) fn post(&mut self, cq: &CqLocked) -> bool {
         let table = &mut self.table;
-        let all = self.in_flight.post(cq, |notification| {
-            if let Some(table) = table {
-                table.posted(notification);
-            }
-        });
-        all && self.table.is_none()
+        let all = self
+            .in_flight
+            .post(cq, |notification| table.posted(notification));
+        all && self.table.is_empty()
     }
 
     /// Describes the slots and notifiers, a part of the ring's fdinfo.
     pub(crate) fn show(&self, m: &SeqFile, lock: &mut Locked) {
-        if let Some(table) = &self.table {
-            table.show(m, lock);
+        if !self.table.is_empty() {
+            self.table.show(m, lock);
         }
         seq_print!(m, "NotifsInFlight:\t{}\n", self.in_flight.count());
         seq_print!(m, "NotifsIdle:\t{}\n", self.in_flight.idle());

@@ -82,12 +82,12 @@ impl Slot {
 
     /// Whether the slot is to be flushed with that many requests attached.
     #[inline]
-    pub(crate) fn is_full(&self, attached: u32) -> bool {
-        attached == self.flush_after
+    pub(crate) fn is_full(&self, attached: u64) -> bool {
+        attached == u64::from(self.flush_after)
     }
 }
 
-/// The slots of a ring.
+/// The slots of a ring: none, or those that a program has registered.
 pub(crate) struct Table {
     slots: KVVec<Slot>,
     typed: bool,
@@ -96,6 +96,21 @@ pub(crate) struct Table {
 }
 
 impl Table {
+    /// That of a ring without slots.
+    pub(crate) fn empty() -> Self {
+        Self {
+            slots: KVVec::new(),
+            typed: false,
+            before: 0,
+        }
+    }
+
+    /// Whether there are none.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
     /// Reads the slots that a program registers. `before` identifies the ring's last notifier.
     ///
     /// Fails with `EFAULT` for a bad pointer, `EINVAL` for a reserved field that is set, `ENOMEM`.

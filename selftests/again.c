@@ -312,4 +312,55 @@ TEST_F(ring, contract_10_sqe_changes_as_it_is_read)
 	}
 }
 
+/*
+ * No send takes more than MAX_RW_COUNT bytes. A registered buffer may have them:
+ * here few pages, mapped many times.
+ */
+TEST(contract_10_longer_than_any_send)
+{
+	static const unsigned int lens[] = { 0x7ffff000, 0x7ffff001, 0x7fffffff };
+	const size_t piece = 2 << 20, all = 1UL << 31;
+	struct iovec iov = { .iov_len = all };
+	struct io_uring_cqe cqe;
+	struct io_uring ring;
+	struct pair udp;
+	unsigned int i;
+	size_t off;
+	int fd;
+
+	fd = memfd_create("piece", 0);
+	ASSERT_EQ(0, ftruncate(fd, piece));
+	iov.iov_base = mmap(NULL, all, PROT_NONE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	ASSERT_NE(MAP_FAILED, iov.iov_base);
+	for (off = 0; off < all; off += piece)
+		ASSERT_NE(MAP_FAILED, mmap(iov.iov_base + off, piece,
+					   PROT_READ | PROT_WRITE,
+					   MAP_SHARED | MAP_FIXED, fd, 0));
+	OPEN_PAIR(&udp, NET_LO, AF_INET, SOCK_DGRAM);
+	ASSERT_EQ(0, ring_init(&ring, 0));
+	ASSERT_EQ(0, register_slots(&ring, 1));
+	ASSERT_EQ(0, io_uring_register_buffers(&ring, &iov, 1));
+	for (i = 0; i < ARRAY_SIZE(lens); i++) {
+		io_uring_prep_sendzc(ring_sqe(&ring), udp.tx, iov.iov_base, lens[i],
+				     0, IORING_RECVSEND_FIXED_BUF);
+		ASSERT_SUBMIT(&ring, 1);
+		ASSERT_EQ(0, ring_next(&ring, &cqe));
+		ASSERT_EQ(i ? -EFAULT : -EMSGSIZE, cqe.res);
+		if (cqe.flags & IORING_CQE_F_MORE)
+			ASSERT_CQE(&ring, 0, 0, IORING_CQE_F_NOTIF);
+
+		prep_slot_send(&ring, udp.tx, iov.iov_base, lens[i], 0,
+			       IORING_RECVSEND_FIXED_BUF);
+		ASSERT_SUBMIT(&ring, 1);
+		ASSERT_CQE(&ring, REQ(0), cqe.res, 0);
+	}
+	ASSERT_FLUSH(&ring, 0, 1);
+	ASSERT_NOTIF(&ring, TAG(0), 0);
+	ring_exit(&ring);
+	pair_close(&udp);
+	munmap(iov.iov_base, all);
+	close(fd);
+}
+
 NOTIF_TEST_MAIN

@@ -97,28 +97,117 @@ static void make_iov(struct iovec *iov, char *base)
 } while (0)
 
 /* Wherever it begins and ends, in the pages of the buffer or between two. */
-TEST_F(buffers, contract_06_any_part_of_a_buffer)
+static void send_any_parts(struct __test_metadata *_metadata,
+			   FIXTURE_DATA(buffers) *self, struct pair *net,
+			   unsigned int ioprio, unsigned int seq)
 {
 	static const unsigned int offs[] = { 0, 1, 3995, 3996, 3997, 8092, 30000 };
-	static const unsigned int lens[] = { 1, 3996, 4095, 4096, 4097, 20000 };
-	struct iovec iov = { self->data + 100, DATA_LEN - 100 };
-	unsigned int i, seq = 0;
+	static const unsigned int lens[] = {
+		1, 3996, 4095, 4096, 4097, 8192, 12189, 20000
+	};
+	unsigned int i;
 
-	ASSERT_EQ(0, ring_register(&self->ring, IORING_UNREGISTER_BUFFERS,
-				   NULL, 0));
-	ASSERT_EQ(0, io_uring_register_buffers(&self->ring, &iov, 1));
 	for (i = 0; i < ARRAY_SIZE(offs) * ARRAY_SIZE(lens); i++) {
 		unsigned int len = lens[i % ARRAY_SIZE(lens)];
 		char *part = self->data + 100 + offs[i / ARRAY_SIZE(lens)];
 
-		prep_slot_send(&self->ring, self->net.tx, part, len, 0,
-			       IORING_RECVSEND_FIXED_BUF |
-			       IORING_RECVSEND_NOTIF_FLUSH);
+		prep_slot_send(&self->ring, net->tx, part, len, 0,
+			       ioprio | IORING_RECVSEND_NOTIF_FLUSH);
 		ASSERT_SUBMIT(&self->ring, 1);
 		ASSERT_CQE(&self->ring, REQ(0), (int)len, 0);
-		ASSERT_RECEIVED(&self->net, part, len);
+		ASSERT_RECEIVED(net, part, len);
+		ASSERT_NOTIF(&self->ring, TAG(0), seq + i);
+	}
+}
+
+#define ANY_PARTS	56
+
+TEST_F(buffers, contract_06_any_part_of_a_buffer)
+{
+	struct iovec iov = { self->data + 100, DATA_LEN - 100 };
+	struct pair udp;
+
+	OPEN_PAIR(&udp, variant->link, AF_INET, SOCK_DGRAM);
+	ASSERT_EQ(0, ring_register(&self->ring, IORING_UNREGISTER_BUFFERS,
+				   NULL, 0));
+	ASSERT_EQ(0, io_uring_register_buffers(&self->ring, &iov, 1));
+	send_any_parts(_metadata, self, &self->net, IORING_RECVSEND_FIXED_BUF, 0);
+	send_any_parts(_metadata, self, &udp, IORING_RECVSEND_FIXED_BUF, ANY_PARTS);
+	send_any_parts(_metadata, self, &self->net, 0, 2 * ANY_PARTS);
+	send_any_parts(_metadata, self, &udp, 0, 3 * ANY_PARTS);
+	pair_close(&udp);
+}
+
+#define HUGE_LEN	(2UL << 20)
+
+/* Of how many huge pages nobody has any part; -1 if that can't be told. */
+static int free_huge_pages(void)
+{
+	FILE *file = fopen("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages",
+			   "r");
+	int nr = -1;
+
+	if (file) {
+		if (fscanf(file, "%d", &nr) != 1)
+			nr = -1;
+		fclose(file);
+	}
+	return nr;
+}
+
+static void want_huge_pages(int nr)
+{
+	FILE *file = fopen("/proc/sys/vm/nr_hugepages", "w");
+
+	if (file) {
+		fprintf(file, "%d", nr);
+		fclose(file);
+	}
+}
+
+/*
+ * A plain buffer in a huge page, where several pages are one piece, and one that
+ * ends before the request does: once notified, no reference to a page is left.
+ */
+TEST_F(buffers, contract_03_no_page_is_kept)
+{
+	static const unsigned int lens[] = { 100, 4096, 8192, 12000, 20000 };
+	unsigned int i, j, seq = 0;
+	struct pair nets[2];
+	char *huge;
+
+	want_huge_pages(1);
+	if (free_huge_pages() < 1)
+		SKIP(return, "no huge page here");
+	huge = mmap(NULL, HUGE_LEN, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+	ASSERT_NE(MAP_FAILED, huge);
+	fill_pattern(huge, HUGE_LEN, 5);
+	ASSERT_EQ(0, free_huge_pages());
+	nets[0] = self->net;
+	OPEN_PAIR(&nets[1], variant->link, AF_INET, SOCK_DGRAM);
+	for (i = 0; i < 2 * ARRAY_SIZE(lens); i++) {
+		struct pair *net = &nets[i % 2];
+		unsigned int len = lens[i / 2];
+
+		prep_slot_send(&self->ring, net->tx, huge + 3000, len, 0, 0);
+		/* the rest of it is nowhere */
+		for (j = 1; j < 5; j++)
+			prep_slot_send(&self->ring, net->tx,
+				       huge + HUGE_LEN - j * 3000, j * 3000 + 1,
+				       0, j == 4 ? IORING_RECVSEND_NOTIF_FLUSH : 0);
+		ASSERT_SUBMIT(&self->ring, 5);
+		ASSERT_CQE(&self->ring, REQ(0), (int)len, 0);
+		for (j = 1; j < 5; j++)
+			ASSERT_CQE(&self->ring, REQ(0), -EFAULT, 0);
+		ASSERT_RECEIVED(net, huge + 3000, len);
+		ASSERT_FLUSH(&self->ring, 0, 1);
 		ASSERT_NOTIF(&self->ring, TAG(0), seq++);
 	}
+	munmap(huge, HUGE_LEN);
+	ASSERT_EQ(1, free_huge_pages());
+	want_huge_pages(0);
+	pair_close(&nets[1]);
 }
 
 TEST_F(buffers, contract_06_registered)

@@ -21,16 +21,16 @@ struct io_ring_ctx;
 TRACE_EVENT(io_uring_notif_attach,
 
 	TP_PROTO(struct io_ring_ctx *ctx, unsigned int slot, u64 notif,
-		 unsigned int attached, size_t len),
+		 u64 attached, size_t len),
 
 	TP_ARGS(ctx, slot, notif, attached, len),
 
 	TP_STRUCT__entry(
 		__field(void *,		ctx)
-		__field(unsigned int,	slot)
-		__field(unsigned int,	attached)
 		__field(u64,		notif)
+		__field(u64,		attached)
 		__field(size_t,		len)
+		__field(unsigned int,	slot)
 	),
 
 	TP_fast_assign(
@@ -41,7 +41,7 @@ TRACE_EVENT(io_uring_notif_attach,
 		__entry->len		= len;
 	),
 
-	TP_printk("ring %p, slot %u, notif %llu, attached %u, len %zu",
+	TP_printk("ring %p, slot %u, notif %llu, attached %llu, len %zu",
 		  __entry->ctx, __entry->slot, __entry->notif,
 		  __entry->attached, __entry->len)
 );
@@ -57,7 +57,7 @@ TRACE_EVENT(io_uring_notif_attach,
 TRACE_EVENT(io_uring_notif_flush,
 
 	TP_PROTO(struct io_ring_ctx *ctx, unsigned int slot, u64 notif, u32 seq,
-		 unsigned int attached),
+		 u64 attached),
 
 	TP_ARGS(ctx, slot, notif, seq, attached),
 
@@ -66,7 +66,7 @@ TRACE_EVENT(io_uring_notif_flush,
 		__field(unsigned int,	slot)
 		__field(u32,		seq)
 		__field(u64,		notif)
-		__field(unsigned int,	attached)
+		__field(u64,		attached)
 	),
 
 	TP_fast_assign(
@@ -77,7 +77,7 @@ TRACE_EVENT(io_uring_notif_flush,
 		__entry->attached	= attached;
 	),
 
-	TP_printk("ring %p, slot %u, notif %llu, seq %u, attached %u",
+	TP_printk("ring %p, slot %u, notif %llu, seq %u, attached %llu",
 		  __entry->ctx, __entry->slot, __entry->notif, __entry->seq,
 		  __entry->attached)
 );

@@ -12,7 +12,10 @@ use super::{
 };
 use crate::{
     notifier::Attached,
-    ring::Request,
+    ring::{
+        Request,
+        Ring, //
+    },
     sys::{
         Buffer,
         Ctx,
@@ -52,6 +55,26 @@ impl Request {
     }
 }
 
+/// Tries one way to attach a request, and leaves it to `next` if that isn't for this one.
+///
+/// # Safety
+///
+/// See [`super`].
+#[inline(always)]
+unsafe fn attach_or(
+    ctx: *mut bindings::io_ring_ctx,
+    idx: c_uint,
+    request: Request,
+    way: impl FnOnce(&mut Ring, u16, &Request, &mut Locked) -> Option<Attached>,
+    next: impl FnOnce() -> *mut bindings::io_notif_head,
+) -> *mut bindings::io_notif_head {
+    // SAFETY: The caller holds the lock, and there is `ctx->notif`.
+    match unsafe { with_ring(ctx, |ring, lock| way(ring, idx as u16, &request, lock)) } {
+        Some(attached) => attached.into_handle().into_raw(),
+        None => next(),
+    }
+}
+
 /// # Safety
 ///
 /// See [`super`].
@@ -61,21 +84,37 @@ pub(super) unsafe extern "C" fn attach(
     len: usize,
     flags: c_uint,
 ) -> *mut bindings::io_notif_head {
-    let request = Request::new(len, flags);
-    // SAFETY: The caller holds the lock, and there is `ctx->notif`.
-    let attached = unsafe {
-        with_ring(ctx, |ring, lock| {
-            ring.attach_another(idx as u16, &request, lock)
-        })
-    };
-    match attached {
-        Some(attached) => attached.into_handle().into_raw(),
+    let next = || match flags & bindings::IO_NOTIF_ACCOUNT {
         // SAFETY: By the safety requirements of this function.
-        None => unsafe { attach_next(ctx, idx, len, flags) },
-    }
+        0 => unsafe { attach_next(ctx, idx, len, flags) },
+        // SAFETY: As above.
+        _ => unsafe { attach_accounted(ctx, idx, len, flags) },
+    };
+    let request = Request::new(len, flags);
+    // SAFETY: By the safety requirements of this function.
+    unsafe { attach_or(ctx, idx, request, Ring::attach_another::<false>, next) }
 }
 
 /// Not part of [`attach`], which needs no stack without it.
+///
+/// # Safety
+///
+/// See [`super`].
+#[inline(never)]
+unsafe extern "C" fn attach_accounted(
+    ctx: *mut bindings::io_ring_ctx,
+    idx: c_uint,
+    len: usize,
+    flags: c_uint,
+) -> *mut bindings::io_notif_head {
+    // SAFETY: By the safety requirements of this function.
+    let next = || unsafe { attach_next(ctx, idx, len, flags) };
+    let request = Request::new(len, flags);
+    // SAFETY: By the safety requirements of this function.
+    unsafe { attach_or(ctx, idx, request, Ring::attach_another::<true>, next) }
+}
+
+/// Not part of [`attach`] and [`attach_accounted`], which need less stack without it.
 ///
 /// # Safety
 ///
@@ -87,21 +126,14 @@ unsafe extern "C" fn attach_next(
     len: usize,
     flags: c_uint,
 ) -> *mut bindings::io_notif_head {
+    // SAFETY: By the safety requirements of this function.
+    let next = || unsafe { attach_slowly(ctx, idx, len, flags) };
     let request = Request::new(len, flags);
-    // SAFETY: The caller holds the lock, and there is `ctx->notif`.
-    let attached = unsafe {
-        with_ring(ctx, |ring, lock| {
-            ring.attach_next(idx as u16, &request, lock)
-        })
-    };
-    match attached {
-        Some(attached) => attached.into_handle().into_raw(),
-        // SAFETY: By the safety requirements of this function.
-        None => unsafe { attach_slowly(ctx, idx, len, flags) },
-    }
+    // SAFETY: By the safety requirements of this function.
+    unsafe { attach_or(ctx, idx, request, Ring::attach_next, next) }
 }
 
-/// Not part of [`attach_next`], which needs no stack without it.
+/// What is left to do: not part of [`attach_next`], which needs less stack without it.
 ///
 /// # Safety
 ///

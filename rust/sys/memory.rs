@@ -4,7 +4,7 @@
 //!
 //! A notifier is owned by one value, [`Owned`], or shared. It becomes shared with [`Owned::share`],
 //! which makes the first two [`Handle`]s. Sharing ends when the reference count of the `ubuf_info` drops
-//! to zero; whoever dropped the last reference owns the notifier again. The handles together hold one
+//! to zero; whoever drops the last reference owns the notifier again. The handles together hold one
 //! of the references, every skb that carries pages of the notifier's requests holds one, and so does
 //! every notifier that this one follows (see [`super::ubuf`]).
 
@@ -26,6 +26,7 @@ use kernel::{
     prelude::*,
     sync::{
         atomic::{
+            Acquire,
             Atomic,
             Relaxed, //
         },
@@ -235,9 +236,20 @@ impl Owned {
         if !unsafe { notifier.as_ref() }.refcnt().dec_and_test() {
             return None;
         }
+        // SAFETY: That was the last one.
+        Some(unsafe { Self::after_last(notifier) })
+    }
+
+    /// Takes a notifier that was shared.
+    ///
+    /// # Safety
+    ///
+    /// The caller must have dropped the last reference to it.
+    #[inline]
+    pub(super) unsafe fn after_last(notifier: NonNull<Notifier>) -> Self {
         // SAFETY: The notifier was leaked from a box when it was shared.
         // INVARIANT: There's no reference left, so it isn't shared any more.
-        Some(Self(unsafe { KBox::from_raw(notifier.as_ptr()) }))
+        Self(unsafe { KBox::from_raw(notifier.as_ptr()) })
     }
 }
 
@@ -279,6 +291,14 @@ impl Handle {
         *handles -= 1;
         if *handles != 0 {
             return None;
+        }
+        let refcnt = self.notifier().refcnt();
+        // A new reference takes a handle, or a reference to begin with: one stays one. Acquire, for
+        // what others did before they dropped theirs.
+        if refcnt.as_atomic().load(Acquire) == 1 {
+            refcnt.set(0);
+            // SAFETY: That was the reference of the handles, of which this was the last.
+            return Some(unsafe { Owned::after_last(self.0) });
         }
         // SAFETY: With the last handle goes the reference of the handles.
         unsafe { Owned::put(self.0) }

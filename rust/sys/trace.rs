@@ -19,7 +19,7 @@ declare_trace! {
         ctx: *mut bindings::io_ring_ctx,
         slot: c_uint,
         notif: u64,
-        attached: c_uint,
+        attached: u64,
         len: usize,
     );
     /// # Safety
@@ -30,7 +30,7 @@ declare_trace! {
         slot: c_uint,
         notif: u64,
         seq: u32,
-        attached: c_uint,
+        attached: u64,
     );
     /// # Safety
     ///
@@ -72,14 +72,14 @@ pub(crate) fn flush_is_enabled() -> bool {
 
 /// A request of `len` bytes has attached to the notifier `id` in `slot`, as number `attached`.
 #[inline(always)]
-pub(crate) fn attach(ctx: Ctx, slot: u16, id: u64, attached: u32, len: usize) {
+pub(crate) fn attach(ctx: Ctx, slot: u16, id: u64, attached: u64, len: usize) {
     // SAFETY: There are no requirements.
     unsafe { io_uring_notif_attach(ctx.as_ptr(), slot.into(), id, attached, len) }
 }
 
 /// The notifier `id`, to which `attached` requests have attached, has left `slot` with number `seq`.
 #[inline(always)]
-pub(crate) fn flush(ctx: Ctx, slot: u16, id: u64, seq: u32, attached: u32) {
+pub(crate) fn flush(ctx: Ctx, slot: u16, id: u64, seq: u32, attached: u64) {
     // SAFETY: There are no requirements.
     unsafe { io_uring_notif_flush(ctx.as_ptr(), slot.into(), id, seq, attached) }
 }
