@@ -250,7 +250,7 @@ impl InFlight {
 #[inline(always)]
 fn current_lane(lanes: &[Pin<KBox<Lane>>], ctx: Ctx) -> Option<Option<Pin<&Lane>>> {
     match lanes.first() {
-        Some(lane) => lane.as_ref().is_current().then(|| Some(lane.as_ref())),
+        Some(lane) => lane.as_ref().is_current().then_some(Some(lane.as_ref())),
         None => ctx.defers_task_work().then_some(None),
     }
 }
