@@ -211,19 +211,7 @@ impl Ring {
         Ok(attached)
     }
 
-    /// Keeps a registered buffer for the notifier of a request, which isn't the last one that did,
-    /// or gives it back, if there's no room for it.
-    #[inline]
-    pub(crate) fn pin_quickly(
-        &mut self,
-        request: &Attached,
-        buffer: Buffer,
-        lock: &mut Locked,
-    ) -> Result<(), Buffer> {
-        request.keep(buffer, lock)
-    }
-
-    /// As [`Ring::pin_quickly`], and makes room if need be.
+    /// As [`Attached::keep`], and makes room if need be.
     ///
     /// Fails with `ENOMEM`.
     pub(crate) fn pin(&mut self, request: &Attached, buffer: Buffer, lock: &mut Locked) -> Result {

@@ -21,7 +21,7 @@ TCP_BYTES = (1024, 4096, 16384, 65536)
 BATCHES = (1, 8, 128)
 TCP_BATCH = 8
 # What Documentation/performance.rst recommends for plain buffers: looking up their pages costs more than
-# copying 4000 bytes. A registered buffer is not worth copying, from some 100 bytes on.
+# copying 4000 bytes. A registered buffer is not worth copying, from some 50 bytes on.
 COPY_BELOW = 4096
 # Of one row: the least of so many is the figure, and a timer interrupt is in some of the long ones
 WINDOWS = {1: 200, 8: 120, 128: 40}

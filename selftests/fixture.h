@@ -15,6 +15,20 @@
 #undef TEST_TIMEOUT_DEFAULT
 #define TEST_TIMEOUT_DEFAULT	120
 
+/* What a file has, which is a number; -ENOENT without the file. */
+static inline int number_in(const char *path)
+{
+	FILE *file = fopen(path, "r");
+	int number;
+
+	if (!file)
+		return -ENOENT;
+	if (fscanf(file, "%d", &number) != 1)
+		number = -EIO;
+	fclose(file);
+	return number;
+}
+
 /* The fixture's tests run once in each kind of ring. */
 #define RING_VARIANTS(fixture)						\
 	FIXTURE_VARIANT(fixture) { unsigned int setup; };		\

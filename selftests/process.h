@@ -64,15 +64,7 @@ static inline int unload(void)
 /* How many rings keep the module; -ENOENT if it is built in, or not there. */
 static inline int module_refs(void)
 {
-	FILE *file = fopen("/sys/module/" MODULE "/refcnt", "r");
-	int refs;
-
-	if (!file)
-		return -ENOENT;
-	if (fscanf(file, "%d", &refs) != 1)
-		refs = -EIO;
-	fclose(file);
-	return refs;
+	return number_in("/sys/module/" MODULE "/refcnt");
 }
 
 /* Wait until no ring keeps the module: rings end in their own time. */

@@ -55,6 +55,13 @@ impl Request {
     }
 }
 
+type Attach = unsafe extern "C" fn(
+    *mut bindings::io_ring_ctx,
+    c_uint,
+    usize,
+    c_uint,
+) -> *mut bindings::io_notif_head;
+
 /// Tries one way to attach a request, and leaves it to `next` if that isn't for this one.
 ///
 /// # Safety
@@ -64,14 +71,17 @@ impl Request {
 unsafe fn attach_or(
     ctx: *mut bindings::io_ring_ctx,
     idx: c_uint,
-    request: Request,
+    len: usize,
+    flags: c_uint,
     way: impl FnOnce(&mut Ring, u16, &Request, &mut Locked) -> Option<Attached>,
-    next: impl FnOnce() -> *mut bindings::io_notif_head,
+    next: Attach,
 ) -> *mut bindings::io_notif_head {
+    let request = Request::new(len, flags);
     // SAFETY: The caller holds the lock, and there is `ctx->notif`.
     match unsafe { with_ring(ctx, |ring, lock| way(ring, idx as u16, &request, lock)) } {
         Some(attached) => attached.into_handle().into_raw(),
-        None => next(),
+        // SAFETY: By the safety requirements of this function.
+        None => unsafe { next(ctx, idx, len, flags) },
     }
 }
 
@@ -84,15 +94,27 @@ pub(super) unsafe extern "C" fn attach(
     len: usize,
     flags: c_uint,
 ) -> *mut bindings::io_notif_head {
-    let next = || match flags & bindings::IO_NOTIF_ACCOUNT {
+    let way = Ring::attach_another::<false>;
+    // SAFETY: By the safety requirements of this function.
+    unsafe { attach_or(ctx, idx, len, flags, way, attach_not_another) }
+}
+
+/// # Safety
+///
+/// See [`super`].
+#[inline(always)]
+unsafe extern "C" fn attach_not_another(
+    ctx: *mut bindings::io_ring_ctx,
+    idx: c_uint,
+    len: usize,
+    flags: c_uint,
+) -> *mut bindings::io_notif_head {
+    match flags & bindings::IO_NOTIF_ACCOUNT {
         // SAFETY: By the safety requirements of this function.
         0 => unsafe { attach_next(ctx, idx, len, flags) },
         // SAFETY: As above.
         _ => unsafe { attach_accounted(ctx, idx, len, flags) },
-    };
-    let request = Request::new(len, flags);
-    // SAFETY: By the safety requirements of this function.
-    unsafe { attach_or(ctx, idx, request, Ring::attach_another::<false>, next) }
+    }
 }
 
 /// Not part of [`attach`], which needs no stack without it.
@@ -107,11 +129,9 @@ unsafe extern "C" fn attach_accounted(
     len: usize,
     flags: c_uint,
 ) -> *mut bindings::io_notif_head {
+    let way = Ring::attach_another::<true>;
     // SAFETY: By the safety requirements of this function.
-    let next = || unsafe { attach_next(ctx, idx, len, flags) };
-    let request = Request::new(len, flags);
-    // SAFETY: By the safety requirements of this function.
-    unsafe { attach_or(ctx, idx, request, Ring::attach_another::<true>, next) }
+    unsafe { attach_or(ctx, idx, len, flags, way, attach_next) }
 }
 
 /// Not part of [`attach`] and [`attach_accounted`], which need less stack without it.
@@ -127,10 +147,7 @@ unsafe extern "C" fn attach_next(
     flags: c_uint,
 ) -> *mut bindings::io_notif_head {
     // SAFETY: By the safety requirements of this function.
-    let next = || unsafe { attach_slowly(ctx, idx, len, flags) };
-    let request = Request::new(len, flags);
-    // SAFETY: By the safety requirements of this function.
-    unsafe { attach_or(ctx, idx, request, Ring::attach_next, next) }
+    unsafe { attach_or(ctx, idx, len, flags, Ring::attach_next, attach_slowly) }
 }
 
 /// What is left to do: not part of [`attach_next`], which needs less stack without it.
@@ -168,7 +185,7 @@ pub(super) unsafe extern "C" fn pin(
     // SAFETY: The caller passes a reference.
     let buffer = unsafe { Buffer::from_raw(node) };
     // SAFETY: The caller holds the lock, and there is `ctx->notif`.
-    match unsafe { with_ring(ctx, |ring, lock| ring.pin_quickly(&request, buffer, lock)) } {
+    match unsafe { with_ring(ctx, |_, lock| request.keep(buffer, lock)) } {
         Ok(()) => 0,
         // SAFETY: By the safety requirements of this function; the reference is what comes back.
         Err(buffer) => unsafe { pin_slowly(ctx, notif, buffer.into_raw()) },
