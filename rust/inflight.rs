@@ -7,26 +7,30 @@
 
 use crate::{
     notifier::{
-        Active,
         Attached,
-        Followers,
-        Idle,
         Notification,
-        Place,
-        Released, //
+        Origin,
+        Share, //
     },
-    slot::cqe_flags,
+    slot::Slot,
     sys::{
+        cond_resched,
         trace,
+        Chain,
+        Completed,
         CqLocked,
-        Ctx,
+        Idle,
+        Ids,
         Lane,
         Locked,
+        RingRef,
         Total, //
     },
 };
-use core::pin::Pin;
-use kernel::prelude::*;
+use kernel::{
+    bindings,
+    prelude::*, //
+};
 
 /// A ring keeps that many notifiers to use again.
 const MAX_IDLE: usize = 1024;
@@ -35,222 +39,233 @@ const MAX_IDLE: usize = 1024;
 /// and keep their `task_struct`.
 const MAX_LANES: usize = 1024;
 
-/// Where a released notifier goes.
+/// So many slots are flushed without a chance for others to run.
+const BATCH: usize = 256;
+
+/// How a notifier that the ring itself has completed gets to be posted.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Where {
-    /// Completions of this context are flushed: its CQE comes with them.
-    Here,
-    /// To the ring's task_work.
-    TaskWork,
-}
-
-/// How many notifiers a ring has had, and has.
-struct Numbers {
-    /// Shared, or ready, or on the way between.
-    in_flight: usize,
-    /// Identifies the last notifier that was shared.
-    last_id: u64,
-}
-
-impl Numbers {
-    /// Counts another notifier, and identifies it.
-    #[inline(always)]
-    fn next(&mut self) -> u64 {
-        self.in_flight += 1;
-        self.last_id += 1;
-        self.last_id
-    }
+pub(crate) enum Route {
+    /// With the completions of this context, which are flushed.
+    Inline,
+    /// By its lane.
+    Lane,
 }
 
 /// The notifiers of a ring.
-pub(crate) struct InFlight {
-    ctx: Ctx,
-    numbers: Numbers,
-    /// To be posted with the next CQEs. Has room for all in flight.
-    ready: KVVec<Released>,
-    /// To be used again. Has room for all in flight, up to [`MAX_IDLE`].
-    idle: KVVec<Idle>,
-    /// The tasks that attach requests, the last one to attach first. Empty if only the submitter
-    /// task completes requests.
-    lanes: KVec<Pin<KBox<Lane>>>,
+pub(crate) struct InFlight<'ring> {
+    ids: Ids<'ring>,
+    /// How many there are: attached to, on their way, completed or posted.
+    count: usize,
+    /// Keeps the ring as long as there are any.
+    ring: Option<RingRef>,
+    /// To be posted with the next CQEs.
+    completed: Chain<Completed<'ring>>,
+    /// To be settled.
+    posted: Chain<Completed<'ring>>,
+    /// To be used again, up to [`MAX_IDLE`].
+    idle: Chain<Idle<'ring>>,
+    nr_idle: usize,
+    /// To the tasks that attach requests, the last one to attach first. Just one if only the
+    /// submitter task completes requests.
+    lanes: KVec<Lane<'ring>>,
 }
 
-impl InFlight {
-    pub(crate) fn new(ctx: Ctx) -> Self {
+impl<'ring> InFlight<'ring> {
+    pub(crate) fn new(ids: Ids<'ring>) -> Self {
         Self {
-            ctx,
-            numbers: Numbers {
-                in_flight: 0,
-                last_id: 0,
-            },
-            ready: KVVec::new(),
-            idle: KVVec::new(),
+            ids,
+            count: 0,
+            ring: None,
+            completed: Chain::new(),
+            posted: Chain::new(),
+            idle: Chain::new(),
+            nr_idle: 0,
             lanes: KVec::new(),
         }
     }
 
     /// Whether there's none.
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.numbers.in_flight == 0
+        self.count == 0
     }
 
     /// How many there are.
     pub(crate) fn count(&self) -> usize {
-        self.numbers.in_flight
+        self.count
     }
 
     /// How many wait to be used again.
     pub(crate) fn idle(&self) -> usize {
-        self.idle.len()
+        self.nr_idle
     }
 
-    /// Identifies the last notifier that was shared: those that come have larger numbers.
+    /// The number of the last notifier that was used: those that come have larger ones.
     pub(crate) fn last_id(&self) -> u64 {
-        self.numbers.last_id
+        self.ids.last()
     }
 
-    /// Makes a notifier the one of a slot, which has none, and attaches a request to it.
+    /// Begins to use a notifier, with its first request attached.
     ///
-    /// Task context, may sleep. Fails with `ENOMEM`.
-    pub(crate) fn fill(
+    /// Task context, may sleep. Fails with `ENOMEM`, and gives back what the request brought along.
+    #[inline]
+    pub(crate) fn attach_first(
         &mut self,
-        place: Place,
-        report: bool,
-        pages: usize,
-    ) -> Result<(Active, Attached)> {
-        if current_lane(&self.lanes, self.ctx).is_none() {
-            self.find_lane()?;
+        from: Origin,
+        copy_below: u32,
+        share: Share<'ring>,
+        lock: &mut Locked<'ring>,
+    ) -> Result<Attached<'ring>, (Error, Share<'ring>)> {
+        if !self.lanes.first().is_some_and(Lane::is_current) {
+            if let Err(e) = self.find_lane(lock) {
+                return Err((e, share));
+            }
         }
-        let idle = match self.idle.pop() {
+        let Some(lane) = self.lanes.first() else {
+            return Err((ENOMEM, share));
+        };
+        let idle = match self.idle.pop_front() {
             Some(idle) => {
+                self.nr_idle -= 1;
                 Total::Reused.count();
                 idle
             }
-            None => self.allocate()?,
+            None => match Self::allocate(lock) {
+                Ok(idle) => idle,
+                Err(e) => return Err((e, share)),
+            },
         };
-        if self.is_empty() {
-            self.ctx.get();
+        if self.count == 0 {
+            self.ring = Some(RingRef::new(lock));
         }
-        let lane = self.lanes.first().map(|lane| lane.as_ref());
-        Ok(idle.share(self.numbers.next(), place, lane, report, pages))
+        self.count += 1;
+        Ok(idle.attach(self.ids.next(), lane, from, copy_below, share))
     }
 
-    /// As [`InFlight::fill`], if that takes no more than one of the notifiers kept for it, beside
-    /// others in flight.
-    #[inline(always)]
-    pub(crate) fn refill(&mut self, place: Place, report: bool) -> Option<(Active, Attached)> {
-        if self.is_empty() {
-            return None;
-        }
-        let lane = current_lane(&self.lanes, self.ctx)?;
-        let idle = self.idle.pop()?;
-        Total::Reused.count();
-        Some(idle.share(self.numbers.next(), place, lane, report, 0))
-    }
-
-    /// Makes a notifier, and room for it wherever it may go.
     #[cold]
-    fn allocate(&mut self) -> Result<Idle> {
-        let all = self.count() + 1;
-        self.ready
-            .reserve(all - self.ready.len(), GFP_KERNEL_ACCOUNT)?;
-        let idle = all.min(MAX_IDLE) - self.idle.len();
-        self.idle.reserve(idle, GFP_KERNEL_ACCOUNT)?;
-        let idle = Idle::new(self.ctx)?;
+    fn allocate(lock: &mut Locked<'ring>) -> Result<Idle<'ring>> {
+        let idle = Idle::new(lock)?;
         Total::Created.count();
         Ok(idle)
     }
 
     /// Moves the lane to the current task to the front, and makes it if need be.
     #[cold]
-    fn find_lane(&mut self) -> Result {
+    fn find_lane(&mut self, lock: &mut Locked<'ring>) -> Result {
         let lanes = &mut self.lanes;
-        let mut found = lanes.iter().position(|lane| lane.as_ref().is_current());
-        if found.is_none() {
-            // Tasks come and go: lanes without a notifier go as another one comes.
-            lanes.retain(|lane| lane.as_ref().is_used());
-            if lanes.len() >= MAX_LANES {
-                return Err(ENOMEM);
+        let index = match lanes.iter().position(Lane::is_current) {
+            Some(index) => index,
+            None => {
+                // Tasks come and go: lanes without a notifier in flight go as another one comes. Idle
+                // notifiers keep the lane that they went by last.
+                self.idle = Chain::new();
+                self.nr_idle = 0;
+                lanes.retain(|lane| lane.is_used());
+                if lanes.len() >= MAX_LANES {
+                    return Err(ENOMEM);
+                }
+                lanes.push(Lane::new(lock)?, GFP_KERNEL_ACCOUNT)?;
+                lanes.len() - 1
             }
-            lanes.push(Lane::new(self.ctx)?, GFP_KERNEL_ACCOUNT)?;
-            found = Some(lanes.len() - 1);
-        }
-        if let Some(index) = found {
-            lanes.swap(0, index);
-        }
+        };
+        lanes.swap(0, index);
         Ok(())
     }
 
-    /// Goes on with a notifier that has just been released.
+    /// Flushes slots. Returns how many notifiers that were. Task context, may sleep.
+    pub(crate) fn flush<'a>(
+        &mut self,
+        slots: impl Iterator<Item = &'a mut Slot<'ring>>,
+        route: Route,
+        lock: &mut Locked<'ring>,
+    ) -> u32
+    where
+        'ring: 'a,
+    {
+        let mut flushed = 0;
+        for (nr, slot) in slots.enumerate() {
+            if nr % BATCH == BATCH - 1 {
+                cond_resched();
+            }
+            let (had_one, completed) = slot.flush(lock);
+            flushed += u32::from(had_one);
+            if let Some(completed) = completed {
+                self.complete(completed, route, lock);
+            }
+        }
+        flushed
+    }
+
+    /// A notifier has completed: by the ring itself, not by the network.
     #[inline(always)]
-    pub(crate) fn released(&mut self, mut released: Released, to: Where, lock: &mut Locked) {
-        if to == Where::TaskWork {
-            released.defer();
+    pub(crate) fn complete(
+        &mut self,
+        completed: Completed<'ring>,
+        route: Route,
+        lock: &mut Locked<'ring>,
+    ) {
+        if route == Route::Lane {
+            completed.queue();
             return;
         }
-        let followers = released.take_followers();
         Total::CompletedInline.count();
-        self.ready(released, lock);
-        if let Some(followers) = followers {
-            self.released_followers(followers, lock);
-        }
+        self.completed.push_back(completed);
+        lock.request_post();
     }
 
-    #[cold]
-    fn released_followers(&mut self, followers: Followers, lock: &mut Locked) {
-        followers.release(|released| {
-            Total::CompletedInline.count();
-            self.ready(released, lock);
-        });
-    }
-
-    /// Goes on with a notifier that came by way of task_work.
+    /// Completed notifiers came by their lane.
     #[inline]
-    pub(crate) fn arrived(&mut self, released: Released, lock: &mut Locked) {
-        Total::CompletedTaskWork.count();
-        self.ready(released, lock);
+    pub(crate) fn deliver(&mut self, completed: Chain<Completed<'ring>>, lock: &mut Locked<'ring>) {
+        self.completed.append(completed);
+        lock.request_post();
     }
 
-    /// Lets a notifier be posted with the next CQEs.
-    #[inline(always)]
-    fn ready(&mut self, mut released: Released, lock: &mut Locked) {
-        released.let_go(lock);
-        released.leave_lane(lock);
-        let pushed = self.ready.push_within_capacity(released);
-        // There's room for all in flight.
-        debug_assert!(pushed.is_ok());
-        self.ctx.request_post(lock);
-    }
-
-    /// Posts what is ready, and passes it to `posting` before. Whether that was all.
+    /// Posts a batch of those that have completed, and passes each to `posting` before. Whether there
+    /// are any to be settled.
     #[inline]
-    pub(crate) fn post(&mut self, cq: &CqLocked, mut posting: impl FnMut(&Notification)) -> bool {
-        if self.ready.is_empty() {
-            return false;
+    pub(crate) fn post(
+        &mut self,
+        cq: &mut CqLocked<'_, 'ring>,
+        mut posting: impl FnMut(&Notification),
+    ) -> bool {
+        for _ in 0..bindings::IO_NOTIF_BATCH {
+            let Some(mut completed) = self.completed.pop_front() else {
+                break;
+            };
+            completed.unaccount(cq.lock());
+            let n = completed.notification();
+            trace::complete(cq.lock(), n.id, n.user_data, n.res, n.flags);
+            posting(&n);
+            cq.fill(n.user_data, n.res, n.flags);
+            self.posted.push_back(completed);
         }
-        for released in self.ready.drain_all() {
-            let (notification, idle) = released.complete();
-            let (user_data, res) = (notification.user_data, notification.res);
-            let cflags = cqe_flags(notification.seq, notification.typed);
-            trace::complete(self.ctx, notification.id, user_data, res, cflags);
-            posting(&notification);
-            self.numbers.in_flight -= 1;
-            self.ctx.fill_cqe(cq, user_data, res, cflags);
-            // Beyond what is kept for later the notifier is freed.
-            let _ = self.idle.push_within_capacity(idle);
-        }
-        if self.is_empty() {
-            self.ctx.put();
-        }
-        self.is_empty()
+        !self.posted.is_empty()
     }
-}
 
-/// The first lane, if that leads to the current task; `Some(None)` if there's no need for lanes.
-#[inline(always)]
-fn current_lane(lanes: &[Pin<KBox<Lane>>], ctx: Ctx) -> Option<Option<Pin<&Lane>>> {
-    match lanes.first() {
-        Some(lane) => lane.as_ref().is_current().then_some(Some(lane.as_ref())),
-        None => ctx.defers_task_work().then_some(None),
+    /// Ends what was posted. Whether there's more to post.
+    ///
+    /// Only after the CQEs of the requests, as that of the tag of a buffer may follow from this; and
+    /// without the lock of the CQ, as it may sleep.
+    #[inline]
+    pub(crate) fn settle(&mut self, lock: &mut Locked<'ring>) -> bool {
+        while let Some(completed) = self.posted.pop_front() {
+            let idle = completed.settle(lock);
+            self.count -= 1;
+            if self.nr_idle < MAX_IDLE {
+                self.nr_idle += 1;
+                self.idle.push_front(idle);
+            }
+        }
+        if self.count == 0 {
+            self.ring = None;
+        }
+        !self.completed.is_empty()
+    }
+
+    /// The ring is closed: no lane waits for its task.
+    pub(crate) fn divert(&self, lock: &mut Locked<'ring>) {
+        for lane in &self.lanes {
+            lane.divert(lock);
+        }
     }
 }

@@ -33,13 +33,13 @@ module! {
 
 /// The module: io_uring knows of it as long as it exists.
 struct NotifModule {
-    _registration: ops::Registration,
+    _registered: ops::Registered,
 }
 
 impl kernel::Module for NotifModule {
     fn init(module: &'static ThisModule) -> Result<Self> {
         Ok(Self {
-            _registration: ops::Registration::new(module)?,
+            _registered: ops::Registered::new(module)?,
         })
     }
 }

@@ -8,15 +8,14 @@
 mod request;
 
 use crate::{
-    inflight::Where,
-    notifier::Released,
+    inflight::Route,
     ring::Ring,
     sys::{
         self,
+        Chain,
         CqLocked,
-        Ctx,
-        Locked,
-        Owned, //
+        Ids,
+        Locked, //
     },
 };
 use core::{
@@ -35,16 +34,16 @@ use kernel::{
     uaccess::UserPtr, //
 };
 
-/// io_uring knows of the module.
-pub(crate) struct Registration(KBox<bindings::io_notif_ops>);
+/// The table of operations that io_uring knows of.
+pub(crate) struct Registered(KBox<bindings::io_notif_ops>);
 
 // SAFETY: The table is only read, and unregistered from any task.
-unsafe impl Send for Registration {}
+unsafe impl Send for Registered {}
 
 // SAFETY: As above.
-unsafe impl Sync for Registration {}
+unsafe impl Sync for Registered {}
 
-impl Registration {
+impl Registered {
     /// Registers the module. Fails with `EBUSY` if there's another one.
     pub(crate) fn new(module: &'static ThisModule) -> Result<Self> {
         let ops = KBox::new(
@@ -57,13 +56,14 @@ impl Registration {
                 attach: Some(request::attach),
                 pin: Some(request::pin),
                 detach: Some(request::detach),
-                flush: Some(request::flush),
-                ready: Some(ready),
-                drain: Some(drain),
+                deliver: Some(deliver),
                 post: Some(post),
-                release: Some(release),
+                settle: Some(settle),
+                divert: Some(divert),
+                free: Some(free),
                 show: Some(show),
                 complete: Some(sys::complete),
+                complete_link: Some(sys::complete_link),
             },
             GFP_KERNEL,
         )?;
@@ -73,36 +73,40 @@ impl Registration {
     }
 }
 
-impl Drop for Registration {
+impl Drop for Registered {
     fn drop(&mut self) {
         // SAFETY: The table was registered.
         unsafe { bindings::io_notif_ops_unregister(&raw const *self.0) }
     }
 }
 
-/// Calls `f` for the slots of a ring.
+/// Calls `f` for the slots of a ring, which are bound to a `'ring` that no other call knows of.
 ///
 /// # Safety
 ///
 /// `ctx` must be valid with its `uring_lock` held and `ctx->notif` set, and the caller must not call
 /// this function in `f`.
-#[inline]
+#[inline(always)]
 unsafe fn with_ring<T>(
     ctx: *mut bindings::io_ring_ctx,
-    f: impl FnOnce(&mut Ring, &mut Locked) -> T,
+    f: impl for<'ring> FnOnce(&mut Ring<'ring>, &mut Locked<'ring>) -> T,
 ) -> T {
     // SAFETY: `ctx->notif` is set by `register_slots()` and only used with the lock held, by one
-    // call at a time.
-    let ring = unsafe { &mut *bindings::io_notif_ctx_ring(ctx).cast::<Ring>() };
+    // call at a time. All that is bound to it is of the ring.
+    let ring = unsafe { &mut *bindings::io_notif_ctx_ring(ctx).cast::<Ring<'_>>() };
     // SAFETY: The caller holds the lock as long as we are here, where the ring is valid.
-    let mut lock = unsafe { Locked::assume(Ctx::from_raw(ctx)) };
+    let mut lock = unsafe { Locked::assume(ctx) };
     f(ring, &mut lock)
 }
 
-fn to_where(flags: c_uint) -> Where {
-    match flags & bindings::IO_NOTIF_REMOTE {
-        0 => Where::Here,
-        _ => Where::TaskWork,
+impl Route {
+    /// `remote`: completions of the caller's context aren't flushed.
+    #[inline]
+    fn new(remote: bool) -> Self {
+        match remote {
+            true => Self::Lane,
+            false => Self::Inline,
+        }
     }
 }
 
@@ -121,18 +125,23 @@ unsafe extern "C" fn register_slots(
     let (arg, size) = (UserPtr::from_ptr(arg), size as usize);
 
     // SAFETY: The caller passes a valid ring.
-    if !unsafe { bindings::io_notif_ctx_ring(ctx) }.is_null() {
-        // SAFETY: The caller holds the lock, and there is `ctx->notif`.
-        return to_int(unsafe { with_ring(ctx, |ring, _| ring.register(arg, size)) });
-    }
-    // SAFETY: The ring outlives `ctx->notif`.
-    let new = KBox::new(Ring::new(unsafe { Ctx::from_raw(ctx) }), GFP_KERNEL_ACCOUNT);
-    to_int(new.map_err(Error::from).and_then(|mut ring| {
-        ring.register(arg, size)?;
+    let is_new = unsafe { bindings::io_notif_ctx_ring(ctx) }.is_null();
+    if is_new {
+        // SAFETY: There is nothing of the ring's yet.
+        let ids = unsafe { Ids::new() };
+        let Ok(ring) = KBox::new(Ring::new(ids), GFP_KERNEL_ACCOUNT) else {
+            return ENOMEM.to_errno();
+        };
         // SAFETY: The caller passes a valid ring, and holds the lock.
         unsafe { bindings::io_notif_ctx_set_ring(ctx, KBox::into_raw(ring).cast()) };
-        Ok(())
-    }))
+    }
+    // SAFETY: The caller holds the lock, and there is `ctx->notif`.
+    let result = unsafe { with_ring(ctx, |ring, lock| ring.register(arg, size, lock)) };
+    if is_new && result.is_err() {
+        // SAFETY: The caller holds the lock, and nobody has seen `ctx->notif`.
+        unsafe { free(ctx) };
+    }
+    to_int(result)
 }
 
 /// # Safety
@@ -170,36 +179,32 @@ unsafe extern "C" fn update(
     off: u32,
     len: u32,
     tag: u64,
-    flags: c_uint,
+    remote: bool,
 ) -> c_int {
     // SAFETY: The caller holds the lock, and there is `ctx->notif`.
-    to_int(unsafe {
+    let result = unsafe {
         with_ring(ctx, |ring, lock| {
-            ring.update(off, len, tag, to_where(flags), lock)
+            ring.update(off, len, tag, Route::new(remote), lock)
         })
-    })
+    };
+    // There are IORING_MAX_NOTIF_SLOTS at most.
+    result.map_or_else(|e| e.to_errno(), |nr| nr as c_int)
 }
 
 /// # Safety
 ///
-/// See the module. `kiocb` was queued with `io_notif_queue()`.
-unsafe extern "C" fn ready(kiocb: *mut bindings::io_kiocb) {
-    // SAFETY: Task_work gives us what was queued.
-    let released = Released::from_queue(unsafe { Owned::from_kiocb(kiocb) });
-    let ctx = released.ctx().as_ptr();
-    // SAFETY: The caller holds the lock, and there is `ctx->notif` while a notifier is in flight.
-    unsafe { with_ring(ctx, |ring, lock| ring.ready(released, lock)) }
-}
-
-/// # Safety
-///
-/// See the module, for the ring of the lane, which is run.
-unsafe extern "C" fn drain(lane: *mut bindings::io_notif_lane) {
-    // SAFETY: The lane is valid, and its notifiers keep the ring.
+/// See the module. The list from `first` to `last` is of notifiers that came by a lane of the ring, and
+/// the caller gives them up.
+unsafe extern "C" fn deliver(
+    ctx: *mut bindings::io_ring_ctx,
+    first: *mut bindings::llist_node,
+    last: *mut bindings::llist_node,
+) {
+    // SAFETY: The caller holds the lock, and there is `ctx->notif` while a notifier is in flight. What
+    // came by the lane has completed.
     unsafe {
-        let ctx = (*lane).ctx;
         with_ring(ctx, |ring, lock| {
-            sys::drain(lane, |owned| ring.ready(Released::from_queue(owned), lock))
+            ring.deliver(Chain::from_raw(first, last), lock)
         })
     }
 }
@@ -208,18 +213,42 @@ unsafe extern "C" fn drain(lane: *mut bindings::io_notif_lane) {
 ///
 /// See the module. The CQ of the ring is locked.
 unsafe extern "C" fn post(ctx: *mut bindings::io_ring_ctx) -> bool {
-    // SAFETY: This is `io_notif_ops::post`.
-    let cq = unsafe { CqLocked::assume() };
+    // SAFETY: The caller holds the lock, and there is `ctx->notif`. This is `io_notif_ops::post`.
+    unsafe { with_ring(ctx, |ring, lock| ring.post(&mut CqLocked::assume(lock))) }
+}
+
+/// # Safety
+///
+/// See the module.
+unsafe extern "C" fn settle(ctx: *mut bindings::io_ring_ctx) -> c_uint {
     // SAFETY: The caller holds the lock, and there is `ctx->notif`.
-    unsafe { with_ring(ctx, |ring, _| ring.post(&cq)) }
+    unsafe {
+        with_ring(ctx, |ring, lock| {
+            if ring.settle(lock) {
+                bindings::IO_NOTIF_MORE
+            } else if ring.is_done() {
+                bindings::IO_NOTIF_DONE
+            } else {
+                0
+            }
+        })
+    }
+}
+
+/// # Safety
+///
+/// See the module.
+unsafe extern "C" fn divert(ctx: *mut bindings::io_ring_ctx) {
+    // SAFETY: The caller holds the lock, and there is `ctx->notif`.
+    unsafe { with_ring(ctx, |ring, lock| ring.divert(lock)) }
 }
 
 /// # Safety
 ///
 /// See the module. The caller won't use `ctx->notif` any more.
-unsafe extern "C" fn release(ctx: *mut bindings::io_ring_ctx) {
+unsafe extern "C" fn free(ctx: *mut bindings::io_ring_ctx) {
     // SAFETY: `register_slots()` made it from a box.
-    drop(unsafe { KBox::<Ring>::from_raw(bindings::io_notif_ctx_ring(ctx).cast()) });
+    drop(unsafe { KBox::<Ring<'_>>::from_raw(bindings::io_notif_ctx_ring(ctx).cast()) });
     // SAFETY: The caller passes a valid ring, and holds the lock.
     unsafe { bindings::io_notif_ctx_set_ring(ctx, null_mut()) };
 }

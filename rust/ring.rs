@@ -8,26 +8,27 @@
 use crate::{
     inflight::{
         InFlight,
-        Where, //
+        Route, //
     },
     notifier::{
         Attached,
-        Released, //
+        Share, //
     },
     slot::Table,
     sys::{
         trace,
-        Buffer,
+        Chain,
+        Completed,
         CqLocked,
-        Ctx,
+        Ids,
         Locked,
-        Registration, //
+        LockedPages,
+        RegisterArg, //
     },
 };
 use core::mem::replace;
 use kernel::{
     bindings,
-    page::PAGE_SHIFT,
     prelude::*,
     seq_file::{
         seq_print,
@@ -40,24 +41,22 @@ use kernel::{
 pub(crate) struct Request {
     /// How many bytes it sends; `usize::MAX` when that isn't known yet.
     pub(crate) len: usize,
-    /// Its pages count against RLIMIT_MEMLOCK.
-    pub(crate) account: bool,
+    /// Pages that count against RLIMIT_MEMLOCK, unless it is copied.
+    pub(crate) pages: usize,
     /// IORING_SEND_ZC_REPORT_USAGE
     pub(crate) report: bool,
+    /// It is the notifier's last one.
+    pub(crate) flush: bool,
 }
 
 impl Request {
-    /// Whether pages are to be accounted: not for what is copied, as it is shorter than `copy_below`.
+    /// How many pages are accounted: none for what is copied, as it is shorter than `copy_below`.
     #[inline]
-    fn is_accounted(&self, copy_below: u32) -> bool {
-        self.account && self.len >= copy_below as usize
-    }
-
-    /// How many pages are accounted: at most so many, wherever the first one begins. As mainline's
-    /// SEND_ZC counts.
-    #[inline]
-    fn pages(&self) -> usize {
-        (self.len >> PAGE_SHIFT) + 2
+    fn accounted(&self, copy_below: u32) -> usize {
+        match self.len < copy_below as usize {
+            true => 0,
+            false => self.pages,
+        }
     }
 
     fn known_len(&self) -> Option<usize> {
@@ -66,51 +65,51 @@ impl Request {
 }
 
 /// The slots of a ring and its notifiers.
-pub(crate) struct Ring {
-    ctx: Ctx,
-    table: Table,
-    in_flight: InFlight,
+pub(crate) struct Ring<'ring> {
+    table: Table<'ring>,
+    in_flight: InFlight<'ring>,
 }
 
-impl Ring {
-    pub(crate) fn new(ctx: Ctx) -> Self {
+impl<'ring> Ring<'ring> {
+    pub(crate) fn new(ids: Ids<'ring>) -> Self {
         Self {
-            ctx,
             table: Table::empty(),
-            in_flight: InFlight::new(ctx),
+            in_flight: InFlight::new(ids),
         }
     }
 
     /// IORING_REGISTER_NOTIFIERS
     ///
-    /// Fails with `EBUSY` when there are slots, as [`Registration::read`] and [`Table::read`] do,
-    /// and with `EINVAL` when a sequence number could be taken for the size of a CQE.
-    pub(crate) fn register(&mut self, arg: UserPtr, size: usize) -> Result {
+    /// Fails with `EBUSY` when there are slots, as [`RegisterArg::read`] and [`Table::read`] do, and
+    /// with `EINVAL` when a sequence number could be taken for the size of a CQE.
+    pub(crate) fn register(
+        &mut self,
+        arg: UserPtr,
+        size: usize,
+        lock: &mut Locked<'ring>,
+    ) -> Result {
         if !self.table.is_empty() {
             return Err(EBUSY);
         }
-        let registration = Registration::read(arg, size)?;
-        let mixed = self.ctx.setup_flags() & bindings::IORING_SETUP_CQE_MIXED != 0;
-        if mixed && !registration.typed() {
+        let arg = RegisterArg::read(arg, size)?;
+        let mixed = lock.setup_flags() & bindings::IORING_SETUP_CQE_MIXED != 0;
+        if mixed && arg.raw_seq() {
             return Err(EINVAL);
         }
-        self.table = Table::read(&registration, self.in_flight.last_id())?;
+        self.table = Table::read(&arg, self.in_flight.last_id())?;
         Ok(())
     }
 
     /// IORING_UNREGISTER_NOTIFIERS, or the ring is closed: flushes all slots.
     ///
     /// Fails with `ENXIO` when there are none.
-    pub(crate) fn unregister(&mut self, lock: &mut Locked) -> Result {
+    pub(crate) fn unregister(&mut self, lock: &mut Locked<'ring>) -> Result {
         if self.table.is_empty() {
             return Err(ENXIO);
         }
         let mut table = replace(&mut self.table, Table::empty());
-        for slot in table.all() {
-            if let Some(released) = slot.flush(lock) {
-                self.in_flight.released(released, Where::TaskWork, lock);
-            }
-        }
+        self.in_flight
+            .flush(table.all().iter_mut(), Route::Lane, lock);
         Ok(())
     }
 
@@ -119,129 +118,112 @@ impl Ring {
         self.table.is_empty() && self.in_flight.is_empty()
     }
 
-    /// Attaches a request, if that is all there is to be done: its pages are accounted or not, as
-    /// `ACCOUNTED` says, nobody traces it, and it is neither the first one of a notifier nor the last
-    /// one.
+    /// Attaches a request, if that is all there is to be done: it is neither the first one of a
+    /// notifier nor the last one, has no pages to be accounted, and nobody traces it.
     #[inline(always)]
-    pub(crate) fn attach_another<const ACCOUNTED: bool>(
+    pub(crate) fn attach_another(
         &mut self,
         index: u16,
         request: &Request,
-        lock: &mut Locked,
-    ) -> Option<Attached> {
+        lock: &mut Locked<'ring>,
+    ) -> Option<Attached<'ring>> {
         let slot = self.table.get(index.into())?;
         let active = slot.active.as_ref()?;
-        if request.is_accounted(slot.copy_below) != ACCOUNTED
+        if request.flush
+            || request.accounted(slot.copy_below) != 0
             || trace::attach_is_enabled()
             || slot.is_full(active.attached(lock) + 1)
         {
             return None;
         }
-        let mut pages = 0;
-        if ACCOUNTED {
-            pages = request.pages();
-            self.ctx.account(pages).ok()?;
-        }
-        Some(active.attach(request.report, pages, lock).0)
-    }
-
-    /// As [`Ring::attach_another`], for the first one of a notifier that is used again.
-    #[inline(always)]
-    pub(crate) fn attach_next(
-        &mut self,
-        index: u16,
-        request: &Request,
-        _lock: &mut Locked,
-    ) -> Option<Attached> {
-        let typed = self.table.typed();
-        let slot = self.table.get(index.into())?;
-        if slot.active.is_some()
-            || request.is_accounted(slot.copy_below)
-            || trace::attach_is_enabled()
-            || slot.is_full(1)
-        {
-            return None;
-        }
-        let place = slot.place(index, typed);
-        let (active, attached) = self.in_flight.refill(place, request.report)?;
-        slot.put(active);
-        Some(attached)
+        let share = Share {
+            report: request.report,
+            pages: LockedPages::none(),
+        };
+        Some(active.attach(share, lock))
     }
 
     /// Attaches a request to the notifier in slot `index`. Task context, may sleep.
     ///
     /// Fails with `EINVAL` when there's no such slot, and with `ENOMEM`.
+    #[inline(always)]
     pub(crate) fn attach(
         &mut self,
         index: u16,
-        request: Request,
-        lock: &mut Locked,
-    ) -> Result<Attached> {
-        let typed = self.table.typed();
+        request: &Request,
+        lock: &mut Locked<'ring>,
+    ) -> Result<Attached<'ring>> {
+        let raw_seq = self.table.raw_seq();
         let slot = self.table.get(index.into()).ok_or(EINVAL)?;
-
-        let mut pages = 0;
-        if request.is_accounted(slot.copy_below) {
-            pages = request.pages();
-            self.ctx.account(pages)?;
+        let mut share = Share {
+            report: request.report,
+            pages: LockedPages::none(),
+        };
+        let pages = request.accounted(slot.copy_below);
+        if pages != 0 {
+            share.pages = self.account(pages, lock)?;
         }
-        let (attached, count) = match &slot.active {
-            Some(active) => active.attach(request.report, pages, lock),
+        let slot = self.table.get(index.into()).ok_or(EINVAL)?;
+        let count = slot.active.as_ref().map_or(0, |a| a.attached(lock)) + 1;
+        let last = request.flush || slot.is_full(count);
+        let attached = match slot.active.take() {
+            Some(active) if last => active.attach_last(share, slot.next_seq(), lock),
+            Some(active) => {
+                let attached = active.attach(share, lock);
+                slot.active = Some(active);
+                attached
+            }
             None => {
-                let place = slot.place(index, typed);
-                match self.in_flight.fill(place, request.report, pages) {
-                    Ok((active, attached)) => {
-                        slot.put(active);
-                        (attached, 1)
-                    }
-                    Err(e) => {
-                        self.ctx.unaccount(pages);
-                        return Err(e);
-                    }
+                let from = slot.origin(index, raw_seq);
+                let first = self
+                    .in_flight
+                    .attach_first(from, slot.copy_below, share, lock);
+                let attached = first.map_err(|(e, share)| {
+                    lock.unaccount(share.pages);
+                    e
+                })?;
+                slot.in_flight += 1;
+                if last {
+                    attached.flush(slot.next_seq(), lock);
+                } else {
+                    slot.active = Some(attached.activate(lock));
                 }
+                attached
             }
         };
-        let len = request.known_len().unwrap_or(0);
-        trace::attach(self.ctx, index, attached.id(), count, len);
-        if slot.is_full(count) {
-            // The request that has just attached keeps the notifier.
-            let released = slot.flush(lock);
-            debug_assert!(released.is_none());
+        if trace::attach_is_enabled() {
+            let len = request.known_len().unwrap_or(0);
+            trace::attach(lock, index, attached.id(), count, len);
         }
         Ok(attached)
     }
 
-    /// As [`Attached::keep`], and makes room if need be.
-    ///
-    /// Fails with `ENOMEM`.
-    pub(crate) fn pin(&mut self, request: &Attached, buffer: Buffer, lock: &mut Locked) -> Result {
-        let room = request.reserve_buffer(self.ctx, lock);
-        request.keep(buffer, lock).or_else(|buffer| {
-            buffer.put(self.ctx, lock);
-            room.and(Err(ENOMEM))
+    /// Counts pages against RLIMIT_MEMLOCK. If that is refused, slots that flush themselves do it now,
+    /// so that what they lock comes back.
+    #[cold]
+    fn account(&mut self, pages: usize, lock: &mut Locked<'ring>) -> Result<LockedPages<'ring>> {
+        lock.account(pages).inspect_err(|_| {
+            let slots = self.table.all().iter_mut();
+            let slots = slots.filter(|slot| slot.flushes_itself());
+            self.in_flight.flush(slots, Route::Inline, lock);
         })
-    }
-
-    /// Flushes the slot that holds the notifier of a request, unless it has been flushed.
-    #[inline(always)]
-    pub(crate) fn flush(&mut self, request: &Attached, lock: &mut Locked) {
-        if let Some(slot) = self.table.holding(request, lock) {
-            // The request keeps the notifier.
-            let released = slot.flush(lock);
-            debug_assert!(released.is_none());
-        }
     }
 
     /// A request is over.
     #[inline]
-    pub(crate) fn detach(&mut self, request: Attached, to: Where, lock: &mut Locked) {
-        if let Some(released) = request.detach(lock) {
-            self.in_flight.released(released, to, lock);
+    pub(crate) fn detach(
+        &mut self,
+        request: Attached<'ring>,
+        route: Route,
+        lock: &mut Locked<'ring>,
+    ) {
+        if let Some(completed) = request.detach(lock) {
+            self.in_flight.complete(completed, route, lock);
         }
     }
 
     /// Flushes the slots `off` to `off + len`, and sets the tag of their next notifiers unless it is
-    /// 0. IORING_RSRC_UPDATE_NOTIF.
+    /// 0. IORING_RSRC_UPDATE_NOTIF. Returns how many notifiers were flushed.
     ///
     /// Fails with `EINVAL` without slots, and as [`Table::range`] does.
     pub(crate) fn update(
@@ -249,41 +231,46 @@ impl Ring {
         off: u32,
         len: u32,
         tag: u64,
-        to: Where,
-        lock: &mut Locked,
-    ) -> Result {
+        route: Route,
+        lock: &mut Locked<'ring>,
+    ) -> Result<u32> {
         if self.table.is_empty() {
             return Err(EINVAL);
         }
-        for slot in self.table.range(off, len)? {
-            if tag != 0 {
-                slot.tag = tag;
-            }
-            if let Some(released) = slot.flush(lock) {
-                self.in_flight.released(released, to, lock);
-            }
+        let slots = self.table.range(off, len)?;
+        if tag != 0 {
+            slots.iter_mut().for_each(|slot| slot.tag = tag);
         }
-        Ok(())
+        Ok(self.in_flight.flush(slots.iter_mut(), route, lock))
     }
 
-    /// A released notifier came by way of task_work.
+    /// Completed notifiers came by their lane.
     #[inline]
-    pub(crate) fn ready(&mut self, released: Released, lock: &mut Locked) {
-        self.in_flight.arrived(released, lock);
+    pub(crate) fn deliver(&mut self, completed: Chain<Completed<'ring>>, lock: &mut Locked<'ring>) {
+        self.in_flight.deliver(completed, lock);
     }
 
-    /// Posts what is ready. Whether the ring is done then.
+    /// Posts a batch of what has completed. Whether something is to be settled.
     #[inline]
-    pub(crate) fn post(&mut self, cq: &CqLocked) -> bool {
+    pub(crate) fn post(&mut self, cq: &mut CqLocked<'_, 'ring>) -> bool {
         let table = &mut self.table;
-        let all = self
-            .in_flight
-            .post(cq, |notification| table.posted(notification));
-        all && self.table.is_empty()
+        self.in_flight
+            .post(cq, |notification| table.posted(notification))
+    }
+
+    /// Ends what was posted. Whether there's more to post.
+    #[inline]
+    pub(crate) fn settle(&mut self, lock: &mut Locked<'ring>) -> bool {
+        self.in_flight.settle(lock)
+    }
+
+    /// The ring is closed: what is in flight waits for no task.
+    pub(crate) fn divert(&self, lock: &mut Locked<'ring>) {
+        self.in_flight.divert(lock);
     }
 
     /// Describes the slots and notifiers, a part of the ring's fdinfo.
-    pub(crate) fn show(&self, m: &SeqFile, lock: &mut Locked) {
+    pub(crate) fn show(&self, m: &SeqFile, lock: &mut Locked<'ring>) {
         if !self.table.is_empty() {
             self.table.show(m, lock);
         }

@@ -5,19 +5,17 @@
 use crate::{
     notifier::{
         Active,
-        Attached,
         Notification,
-        Place,
-        Released, //
+        Origin, //
     },
     sys::{
+        Completed,
         Locked,
-        Registration,
+        RegisterArg,
         SlotConfig, //
     },
 };
 use kernel::{
-    bindings,
     prelude::*,
     seq_file::{
         seq_print,
@@ -26,7 +24,7 @@ use kernel::{
 };
 
 /// A notification slot: a place for the notifier that requests attach to at the moment.
-pub(crate) struct Slot {
+pub(crate) struct Slot<'ring> {
     /// `user_data` of the notifications of notifiers to come.
     pub(crate) tag: u64,
     /// The sequence number of the next notifier that is flushed. Wraps.
@@ -36,12 +34,12 @@ pub(crate) struct Slot {
     /// The slot flushes itself as that many requests have attached to a notifier; 0: never.
     flush_after: u32,
     /// The notifier, from the first request that attaches until it is flushed.
-    pub(crate) active: Option<Active>,
+    pub(crate) active: Option<Active<'ring>>,
     /// How many notifiers of the slot have not been posted, that in `active` included.
-    in_flight: u32,
+    pub(crate) in_flight: u32,
 }
 
-impl Slot {
+impl<'ring> Slot<'ring> {
     fn new(config: &SlotConfig) -> Self {
         Self {
             tag: config.0.tag,
@@ -53,31 +51,31 @@ impl Slot {
         }
     }
 
-    /// Gives the slot, which has none, a notifier.
+    /// What a notifier is to take from the slot.
     #[inline]
-    pub(crate) fn put(&mut self, active: Active) {
-        self.in_flight += 1;
-        self.active = Some(active);
-    }
-
-    /// What a notifier is to know of the slot.
-    #[inline]
-    pub(crate) fn place(&self, index: u16, typed: bool) -> Place {
-        Place {
-            slot: index,
+    pub(crate) fn origin(&self, slot: u16, raw_seq: bool) -> Origin {
+        Origin {
+            slot,
             tag: self.tag,
-            copy_below: self.copy_below,
-            typed,
+            raw_seq,
         }
     }
 
-    /// Flushes the slot. `Some` if that released its notifier; nothing happens without one.
+    /// The sequence number of a notifier that is flushed.
     #[inline]
-    pub(crate) fn flush(&mut self, lock: &mut Locked) -> Option<Released> {
-        let active = self.active.take()?;
+    pub(crate) fn next_seq(&mut self) -> u32 {
         let seq = self.seq;
         self.seq = seq.wrapping_add(1);
-        active.flush(seq, lock)
+        seq
+    }
+
+    /// Flushes the slot: whether it had a notifier, and that if it has completed.
+    #[inline]
+    pub(crate) fn flush(&mut self, lock: &mut Locked<'ring>) -> (bool, Option<Completed<'ring>>) {
+        match self.active.take() {
+            Some(active) => (true, active.flush(self.next_seq(), lock)),
+            None => (false, None),
+        }
     }
 
     /// Whether the slot is to be flushed with that many requests attached.
@@ -85,22 +83,27 @@ impl Slot {
     pub(crate) fn is_full(&self, attached: u64) -> bool {
         attached == u64::from(self.flush_after)
     }
+
+    /// Whether the slot flushes itself.
+    pub(crate) fn flushes_itself(&self) -> bool {
+        self.flush_after != 0
+    }
 }
 
 /// The slots of a ring: none, or those that a program has registered.
-pub(crate) struct Table {
-    slots: KVVec<Slot>,
-    typed: bool,
+pub(crate) struct Table<'ring> {
+    slots: KVVec<Slot<'ring>>,
+    raw_seq: bool,
     /// Identifies the last notifier of the ring that is none of these slots'.
     before: u64,
 }
 
-impl Table {
+impl<'ring> Table<'ring> {
     /// That of a ring without slots.
     pub(crate) fn empty() -> Self {
         Self {
             slots: KVVec::new(),
-            typed: false,
+            raw_seq: false,
             before: 0,
         }
     }
@@ -114,9 +117,9 @@ impl Table {
     /// Reads the slots that a program registers. `before` identifies the ring's last notifier.
     ///
     /// Fails with `EFAULT` for a bad pointer, `EINVAL` for a reserved field that is set, `ENOMEM`.
-    pub(crate) fn read(registration: &Registration, before: u64) -> Result<Self> {
-        let mut slots = KVVec::with_capacity(registration.nr_slots(), GFP_KERNEL_ACCOUNT)?;
-        let mut reader = registration.slots();
+    pub(crate) fn read(arg: &RegisterArg, before: u64) -> Result<Self> {
+        let mut slots = KVVec::with_capacity(arg.nr_slots(), GFP_KERNEL_ACCOUNT)?;
+        let mut reader = arg.slots();
 
         while !reader.is_empty() {
             let config: SlotConfig = reader.read()?;
@@ -127,19 +130,20 @@ impl Table {
         }
         Ok(Self {
             slots,
-            typed: registration.typed(),
+            raw_seq: arg.raw_seq(),
             before,
         })
     }
 
-    /// Whether notifications are known by the flags of their CQE.
-    pub(crate) fn typed(&self) -> bool {
-        self.typed
+    /// Whether the flags of a notification's CQE are the sequence number, and nothing else.
+    #[inline]
+    pub(crate) fn raw_seq(&self) -> bool {
+        self.raw_seq
     }
 
     /// The slot that a program names, not even speculatively one that it couldn't.
     #[inline]
-    pub(crate) fn get(&mut self, index: usize) -> Option<&mut Slot> {
+    pub(crate) fn get(&mut self, index: usize) -> Option<&mut Slot<'ring>> {
         let len = self.slots.len();
         if index >= len {
             return None;
@@ -147,20 +151,10 @@ impl Table {
         self.slots.get_mut(crate::sys::index_nospec(index, len))
     }
 
-    /// The slot whose notifier a request is attached to, unless that has been flushed.
-    #[inline]
-    pub(crate) fn holding(&mut self, request: &Attached, lock: &mut Locked) -> Option<&mut Slot> {
-        let slot = self.slots.get_mut(request.slot(lock))?;
-        match &slot.active {
-            Some(active) if active.has(request) => Some(slot),
-            _ => None,
-        }
-    }
-
     /// The slots `off` to `off + len`.
     ///
     /// Fails with `EOVERFLOW` when that passes 2^32, with `EINVAL` when there are fewer slots.
-    pub(crate) fn range(&mut self, off: u32, len: u32) -> Result<&mut [Slot]> {
+    pub(crate) fn range(&mut self, off: u32, len: u32) -> Result<&mut [Slot<'ring>]> {
         let end = off.checked_add(len).ok_or(EOVERFLOW)?;
         let nr = self.slots.len();
         if end as usize > nr {
@@ -184,7 +178,7 @@ impl Table {
     }
 
     /// Describes the slots.
-    pub(crate) fn show(&self, m: &SeqFile, lock: &mut Locked) {
+    pub(crate) fn show(&self, m: &SeqFile, lock: &mut Locked<'ring>) {
         seq_print!(m, "NotifSlots:\t{}\n", self.slots.len());
         for (index, slot) in self.slots.iter().enumerate() {
             let attached = slot.active.as_ref().map_or(0, |a| a.attached(lock));
@@ -199,18 +193,8 @@ impl Table {
     }
 
     /// All slots.
-    pub(crate) fn all(&mut self) -> &mut [Slot] {
+    pub(crate) fn all(&mut self) -> &mut [Slot<'ring>] {
         &mut self.slots
-    }
-}
-
-/// The flags of a notification's CQE.
-#[inline]
-pub(crate) fn cqe_flags(seq: u32, typed: bool) -> u32 {
-    if typed {
-        bindings::IORING_CQE_F_NOTIF | (seq & 0xffff) << bindings::IORING_CQE_BUFFER_SHIFT
-    } else {
-        seq
     }
 }
 
@@ -219,9 +203,16 @@ pub(crate) fn cqe_flags(seq: u32, typed: bool) -> u32 {
 mod tests {
     use super::*;
     use crate::{
-        notifier::Idle,
-        sys::Ctx, //
+        notifier::Share,
+        sys::{
+            testing::with_test_ring,
+            Idle,
+            Ids,
+            Lane,
+            LockedPages, //
+        }, //
     };
+    use kernel::bindings;
 
     fn config(tag: u64, flush_after: u32) -> SlotConfig {
         SlotConfig(bindings::io_uring_notification_slot {
@@ -231,62 +222,67 @@ mod tests {
         })
     }
 
-    fn table(nr: u64) -> Result<Table> {
+    fn table<'ring>(nr: u64) -> Result<Table<'ring>> {
         let mut slots = KVVec::new();
         for tag in 0..nr {
             slots.push(Slot::new(&config(tag, 0)), GFP_KERNEL)?;
         }
         Ok(Table {
             slots,
-            typed: false,
+            raw_seq: true,
             before: 0,
         })
     }
 
-    fn attach(slot: &mut Slot, index: u16, id: u64) -> Result<Attached> {
-        let idle = Idle::new(Ctx::dangling())?;
-        let (active, attached) = idle.share(id, slot.place(index, false), None, false, 0);
-        slot.put(active);
-        Ok(attached)
+    /// Gives a slot a notifier, with a request that is over.
+    fn fill<'ring>(
+        slot: &mut Slot<'ring>,
+        ids: &mut Ids<'ring>,
+        lock: &mut Locked<'ring>,
+    ) -> Result {
+        let share = Share {
+            report: false,
+            pages: LockedPages::none(),
+        };
+        let lane = Lane::new(lock)?;
+        let from = slot.origin(0, true);
+        let request = Idle::new(lock)?.attach(ids.next(), &lane, from, 0, share);
+        slot.active = Some(request.activate(lock));
+        assert!(request.detach(lock).is_none());
+        Ok(())
+    }
+
+    /// The number that the notification of a flush has.
+    fn flush<'ring>(slot: &mut Slot<'ring>, lock: &mut Locked<'ring>) -> Result<u32> {
+        let mut completed = slot.flush(lock).1.ok_or(EINVAL)?;
+        let flags = completed.notification().flags;
+        let _idle = completed.settle(lock);
+        Ok(flags)
     }
 
     #[test]
     fn empty_slots_are_passed_over() -> Result {
-        let lock = &mut Locked::for_test();
-        let mut slot = Slot::new(&config(5, 0));
-        assert!(slot.flush(lock).is_none());
-        let request = attach(&mut slot, 0, 1)?;
-        assert!(request.detach(lock).is_none());
-        let (notification, _idle) = slot.flush(lock).ok_or(EINVAL)?.complete();
-        // The flush of the empty slot took no number.
-        assert_eq!(notification.seq, 0);
-        Ok(())
+        with_test_ring(|lock, mut ids| {
+            let mut slot = Slot::new(&config(5, 0));
+            assert!(!slot.flush(lock).0);
+            fill(&mut slot, &mut ids, lock)?;
+            // The flush of the empty slot took no number.
+            assert_eq!(flush(&mut slot, lock)?, 0);
+            Ok(())
+        })
     }
 
     #[test]
     fn sequence_wraps() -> Result {
-        let lock = &mut Locked::for_test();
-        let mut slot = Slot::new(&config(5, 0));
-        slot.seq = u32::MAX;
-        for (id, expect) in [(1, u32::MAX), (2, 0)] {
-            let request = attach(&mut slot, 0, id)?;
-            assert!(request.detach(lock).is_none());
-            let (notification, _idle) = slot.flush(lock).ok_or(EINVAL)?.complete();
-            assert_eq!(notification.seq, expect);
-        }
-        Ok(())
-    }
-
-    #[test]
-    fn a_slot_holds_what_was_not_flushed() -> Result {
-        let lock = &mut Locked::for_test();
-        let mut table = table(2)?;
-        let request = attach(&mut table.slots[1], 1, 1)?;
-        assert!(table.holding(&request, lock).is_some());
-        assert!(table.slots[1].flush(lock).is_none());
-        assert!(table.holding(&request, lock).is_none());
-        assert!(request.detach(lock).is_some());
-        Ok(())
+        with_test_ring(|lock, mut ids| {
+            let mut slot = Slot::new(&config(5, 0));
+            slot.seq = u32::MAX;
+            for expect in [u32::MAX, 0] {
+                fill(&mut slot, &mut ids, lock)?;
+                assert_eq!(flush(&mut slot, lock)?, expect);
+            }
+            Ok(())
+        })
     }
 
     #[test]
@@ -307,14 +303,5 @@ mod tests {
         assert!(!Slot::new(&config(0, 3)).is_full(2));
         // 0 means never: a slot is asked with one request attached or more.
         assert!(!Slot::new(&config(0, 0)).is_full(1));
-    }
-
-    #[test]
-    fn flags() {
-        assert_eq!(cqe_flags(0x1_8002, false), 0x1_8002);
-        assert_eq!(
-            cqe_flags(0x1_8002, true),
-            bindings::IORING_CQE_F_NOTIF | 0x8002 << 16
-        );
     }
 }

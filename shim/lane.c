@@ -1,38 +1,56 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * How a notifier that the network has released gets to its ring: by the ring's
- * own task_work where only the submitter task completes requests, else by a
- * lane to the task that attached requests to it.
+ * How a notifier that the network has completed gets to its ring: by a lane,
+ * which task_work empties. That is the ring's own where only its submitter task
+ * completes requests, else that of a task that attaches requests.
  */
 #include <linux/io_uring.h>
-#include <linux/llist.h>
 #include <linux/sched/task.h>
+#include <linux/slab.h>
 #include <linux/task_work.h>
 #include <linux/workqueue.h>
 
 #include "../../io_uring.h"
+#include "../../mpscq.h"
 #include "../../tw.h"
 #include "slot.h"
 
-static void io_notif_tw(struct io_tw_req tw_req, io_tw_token_t tw)
-{
-	struct io_kiocb *kiocb = tw_req.req;
-
-	io_notif_ring_ops(kiocb->ctx)->ready(kiocb);
-}
-
-/**
- * io_notif_kiocb_init() - prepare a notifier's private io_kiocb
- * @kiocb:	zeroed; it is never a request
- * @ctx:	the ring that its task_work is to run for
+/*
+ * Deliver what is on the lane, up to a batch of it. True: there is more. False:
+ * the lane is empty, and may be gone with what was delivered.
+ *
+ * There is no more once the queue was emptied, not even if another notifier has
+ * come since: who queued that has yet to queue what empties the lane.
  */
-void io_notif_kiocb_init(struct io_kiocb *kiocb, struct io_ring_ctx *ctx)
+static bool io_notif_lane_deliver(struct io_notif_lane *lane)
+	__must_hold(&lane->ctx->uring_lock)
 {
-	kiocb->opcode = IORING_OP_NOP;
-	kiocb->ctx = ctx;
-	kiocb->io_task_work.func = io_notif_tw;
+	struct llist_node *first = NULL, *last = NULL, *node;
+	struct io_ring_ctx *ctx = lane->ctx;
+	bool more = true;
+	unsigned int i;
+
+	for (i = 0; i < IO_NOTIF_BATCH; i++) {
+		node = mpscq_pop(&lane->done, &lane->next);
+		/* not empty, but the next one has yet to be linked */
+		if (!node)
+			break;
+		if (first)
+			last->next = node;
+		else
+			first = node;
+		last = node;
+		if (mpscq_pop_emptied(&lane->done, lane->next)) {
+			more = false;
+			break;
+		}
+	}
+	if (first) {
+		last->next = NULL;
+		io_notif_ring_ops(ctx)->deliver(ctx, first, last);
+	}
+	return more;
 }
-EXPORT_SYMBOL_GPL(io_notif_kiocb_init);
 
 /* What is pending otherwise may have set the flag just now: leave it that. */
 static void io_notif_clear_taskrun(struct io_ring_ctx *ctx)
@@ -48,21 +66,25 @@ static void io_notif_clear_taskrun(struct io_ring_ctx *ctx)
 		atomic_or(IORING_SQ_TASKRUN, &ctx->rings->sq_flags);
 }
 
-/* The notifiers in @lane->done keep the ring, but the last of them may go. */
+/* The notifiers on @lane keep the ring, but the last of them may go. */
 static void io_notif_lane_run(struct io_notif_lane *lane)
 {
 	struct io_ring_ctx *ctx = lane->ctx;
+	bool more;
 
-	mutex_lock(&ctx->uring_lock);
-	percpu_ref_get(&ctx->refs);
-	io_notif_clear_taskrun(ctx);
-	io_notif_ring_ops(ctx)->drain(lane);
-	io_submit_flush_completions(ctx);
-	mutex_unlock(&ctx->uring_lock);
-	percpu_ref_put(&ctx->refs);
+	do {
+		mutex_lock(&ctx->uring_lock);
+		percpu_ref_get(&ctx->refs);
+		io_notif_clear_taskrun(ctx);
+		more = io_notif_lane_deliver(lane);
+		io_submit_flush_completions(ctx);
+		mutex_unlock(&ctx->uring_lock);
+		percpu_ref_put(&ctx->refs);
+		cond_resched();
+	} while (more);
 }
 
-static void io_notif_lane_tw(struct callback_head *work)
+static void io_notif_lane_work(struct callback_head *work)
 {
 	struct io_notif_lane *lane = container_of(work, struct io_notif_lane,
 						  work);
@@ -74,66 +96,137 @@ static void io_notif_lane_tw(struct callback_head *work)
 		io_notif_lane_run(lane);
 }
 
+static void io_notif_lane_tw(struct io_tw_req tw_req, io_tw_token_t tw)
+{
+	struct io_notif_lane *lane = container_of(tw_req.req,
+						  struct io_notif_lane, kiocb);
+
+	/* a batch at a time, as other task_work waits for its turn */
+	if (io_notif_lane_deliver(lane))
+		io_req_local_work_add(&lane->kiocb, 0);
+}
+
 static void io_notif_lane_fallback(struct work_struct *work)
 {
 	io_notif_lane_run(container_of(work, struct io_notif_lane, fallback));
 }
 
 /**
- * io_notif_lane_init() - make a lane to the current task
- * @lane:	what to initialise; must not move before io_notif_lane_exit()
- * @ctx:	the ring, made without IORING_SETUP_DEFER_TASKRUN
- */
-void io_notif_lane_init(struct io_notif_lane *lane, struct io_ring_ctx *ctx)
-{
-	init_task_work(&lane->work, io_notif_lane_tw);
-	INIT_WORK(&lane->fallback, io_notif_lane_fallback);
-	init_llist_head(&lane->done);
-	lane->task = get_task_struct(current);
-	lane->ctx = ctx;
-	lane->exec_id = current->self_exec_id;
-	lane->notifiers = 0;
-}
-EXPORT_SYMBOL_GPL(io_notif_lane_init);
-
-/**
- * io_notif_lane_exit() - let go of a lane's task
- * @lane:	has no notifier in flight
- */
-void io_notif_lane_exit(struct io_notif_lane *lane)
-{
-	put_task_struct(lane->task);
-}
-EXPORT_SYMBOL_GPL(io_notif_lane_exit);
-
-/**
- * io_notif_queue() - have a released notifier completed by its ring
- * @kiocb:	the notifier's
- * @lane:	the notifier's, NULL on rings with IORING_SETUP_DEFER_TASKRUN
+ * io_notif_lane_alloc() - make a lane for requests of the current task
+ * @ctx:	the ring; on one with IORING_SETUP_DEFER_TASKRUN the lane serves all
  *
- * The caller gives up the notifier: it may be gone on return, and with it the
- * lane and the ring.
+ * Context: task, may sleep.
+ * Return: a lane with one reference, or NULL when there is no memory.
+ */
+struct io_notif_lane *io_notif_lane_alloc(struct io_ring_ctx *ctx)
+{
+	struct io_notif_lane *lane = kzalloc_obj(*lane, GFP_KERNEL_ACCOUNT);
+
+	if (!lane)
+		return NULL;
+	mpscq_init(&lane->done, &lane->next);
+	lane->ctx = ctx;
+	refcount_set(&lane->refs, 1);
+	INIT_WORK(&lane->fallback, io_notif_lane_fallback);
+	if (ctx->flags & IORING_SETUP_DEFER_TASKRUN) {
+		lane->kiocb.opcode = IORING_OP_NOP;
+		lane->kiocb.ctx = ctx;
+		lane->kiocb.io_task_work.func = io_notif_lane_tw;
+		return lane;
+	}
+	init_task_work(&lane->work, io_notif_lane_work);
+	lane->task = get_task_struct(current);
+	lane->exec_id = current->self_exec_id;
+	return lane;
+}
+EXPORT_SYMBOL_GPL(io_notif_lane_alloc);
+
+/**
+ * io_notif_lane_free() - free a lane
+ * @lane:	has no references
+ *
+ * Context: task or softirq.
+ */
+void io_notif_lane_free(struct io_notif_lane *lane)
+{
+	if (lane->task)
+		put_task_struct(lane->task);
+	kfree_rcu(lane, rcu);
+}
+EXPORT_SYMBOL_GPL(io_notif_lane_free);
+
+/**
+ * io_notif_lane_divert() - have a kworker do what is left to the lane's task
+ * @lane:	of a ring that is closed: what comes later goes to a kworker anyway
+ *
+ * The task may be stopped, and the ring wait for it.
+ *
+ * Context: task, with the ring's ->uring_lock held.
+ */
+void io_notif_lane_divert(struct io_notif_lane *lane)
+{
+	if (lane->task && task_work_cancel(lane->task, &lane->work))
+		queue_work(system_dfl_wq, &lane->fallback);
+}
+EXPORT_SYMBOL_GPL(io_notif_lane_divert);
+
+/*
+ * Have the submitter of a ring with IORING_SETUP_DEFER_TASKRUN empty the lane.
+ * @last was added last. With @lazy it counts as one for who waits for a number of
+ * CQEs, as if it had been queued itself.
+ */
+static void io_notif_queue_local(struct io_notif_lane *lane,
+				 struct llist_node *last, bool was_empty,
+				 bool lazy)
+{
+	unsigned int flags = lazy ? IOU_F_TWQ_LAZY_WAKE : 0;
+	struct llist_node *tail;
+
+	if (!was_empty) {
+		io_local_work_wake(lane->ctx, flags);
+		return;
+	}
+	io_req_local_work_add(&lane->kiocb, flags);
+	/*
+	 * Who came between may have found nobody waiting, and who has gone to
+	 * sleep since found nothing queued.
+	 */
+	tail = READ_ONCE(lane->done.tail);
+	if (unlikely(tail != last && tail != &lane->done.stub))
+		io_local_work_wake(lane->ctx, 0);
+}
+
+/**
+ * io_notif_queue() - have completed notifiers posted by their ring
+ * @lane:	their lane
+ * @first:	the io_notif_head.node of the first one
+ * @last:	that of the last one, linked by ->next
+ *
+ * The caller gives up the notifiers: they may be gone on return, and with them
+ * the lane and the ring.
  *
  * Context: any that frees an skb, softirq included.
  */
-void io_notif_queue(struct io_kiocb *kiocb, struct io_notif_lane *lane)
+void io_notif_queue(struct io_notif_lane *lane, struct llist_node *first,
+		    struct llist_node *last)
 {
-	struct io_ring_ctx *ctx = kiocb->ctx;
+	struct io_ring_ctx *ctx = lane->ctx;
+	bool was_empty;
 
-	if (!lane) {
-		io_req_task_work_add_remote(kiocb, IOU_F_TWQ_LAZY_WAKE);
+	/* keeps the lane and its task, and a ring with deferred task_work */
+	guard(rcu)();
+	was_empty = mpscq_push_list(&lane->done, first, last);
+	if (!lane->task && likely(!percpu_ref_is_dying(&ctx->refs))) {
+		io_notif_queue_local(lane, last, was_empty, first == last);
 		return;
 	}
-	/*
-	 * The task may run what we add, and exit, before task_work_add() is
-	 * done, and the lane be gone.
-	 */
-	guard(rcu)();
-	if (!llist_add(&kiocb->io_task_work.node, &lane->done))
+	if (!was_empty)
 		return;
+	/* nobody takes the first one off, nor frees the ring, before we are done */
 	if (ctx->flags & IORING_SETUP_TASKRUN_FLAG)
 		atomic_or(IORING_SQ_TASKRUN, &ctx->rings->sq_flags);
-	if (unlikely(!io_notif_lane_leads(lane, lane->task) ||
+	if (unlikely(percpu_ref_is_dying(&ctx->refs) ||
+		     !io_notif_lane_leads(lane, lane->task) ||
 		     task_work_add(lane->task, &lane->work, ctx->notify_method)))
 		queue_work(system_dfl_wq, &lane->fallback);
 }

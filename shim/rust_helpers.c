@@ -4,10 +4,10 @@
  * rust/helpers/helpers.c.
  */
 
-#include <linux/llist.h>
-#include <linux/nospec.h>
 #include <linux/io_uring_types.h>
+#include <linux/nospec.h>
 #include <linux/percpu-refcount.h>
+#include <linux/sched.h>
 #include <linux/skbuff.h>
 
 #include "slot.h"
@@ -17,15 +17,9 @@ __rust_helper size_t rust_helper_array_index_nospec(size_t index, size_t size)
 	return array_index_nospec(index, size);
 }
 
-__rust_helper bool rust_helper_llist_add(struct llist_node *new,
-					 struct llist_head *head)
+__rust_helper int rust_helper_cond_resched(void)
 {
-	return llist_add(new, head);
-}
-
-__rust_helper struct llist_node *rust_helper_llist_del_all(struct llist_head *head)
-{
-	return llist_del_all(head);
+	return cond_resched();
 }
 
 __rust_helper unsigned int rust_helper_io_notif_ctx_flags(struct io_ring_ctx *ctx)
@@ -55,14 +49,9 @@ __rust_helper void rust_helper_io_notif_ctx_put(struct io_ring_ctx *ctx)
 }
 
 /* Have io_submit_flush_completions() call io_notif_ops::post. */
-__rust_helper void rust_helper_io_notif_ctx_flush(struct io_ring_ctx *ctx)
+__rust_helper void rust_helper_io_notif_request_post(struct io_ring_ctx *ctx)
 {
 	ctx->submit_state.cq_flush = true;
-}
-
-__rust_helper struct io_kiocb *rust_helper_io_notif_node_kiocb(struct llist_node *node)
-{
-	return container_of(node, struct io_kiocb, io_task_work.node);
 }
 
 __rust_helper void rust_helper_io_notif_count(enum io_notif_total what)
@@ -84,6 +73,11 @@ __rust_helper void rust_helper_io_notif_put_node(struct io_ring_ctx *ctx,
 		io_notif_free_node(ctx, node);
 }
 
+__rust_helper int rust_helper_skb_cloned(const struct sk_buff *skb)
+{
+	return skb_cloned(skb);
+}
+
 __rust_helper struct ubuf_info *rust_helper_skb_zcopy(struct sk_buff *skb)
 {
 	return skb_zcopy(skb);
@@ -93,4 +87,17 @@ __rust_helper void rust_helper_skb_zcopy_init(struct sk_buff *skb,
 					      struct ubuf_info *uarg)
 {
 	skb_zcopy_init(skb, uarg);
+}
+
+__rust_helper void rust_helper_skb_zcopy_clear(struct sk_buff *skb,
+					       bool zerocopy_success)
+{
+	skb_zcopy_clear(skb, zerocopy_success);
+}
+
+/* Give an skb that has one another ubuf_info, and with it the skb's reference. */
+__rust_helper void rust_helper_io_notif_skb_replace(struct sk_buff *skb,
+						    struct ubuf_info *uarg)
+{
+	skb_shinfo(skb)->destructor_arg = uarg;
 }

@@ -31,6 +31,7 @@ DEFINE_STATIC_CALL_NULL(io_notif_pin, *((struct io_notif_ops *)NULL)->pin);
 DEFINE_STATIC_CALL_NULL(io_notif_detach, *((struct io_notif_ops *)NULL)->detach);
 DEFINE_STATIC_CALL_NULL(io_notif_post, *((struct io_notif_ops *)NULL)->post);
 DEFINE_STATIC_CALL_NULL(io_notif_complete, *((struct io_notif_ops *)NULL)->complete);
+DEFINE_STATIC_CALL_NULL(io_notif_complete_link, *((struct io_notif_ops *)NULL)->complete_link);
 
 /**
  * io_notif_ops_register() - the module is ready to serve rings
@@ -50,6 +51,7 @@ int io_notif_ops_register(const struct io_notif_ops *ops)
 	static_call_update(io_notif_detach, ops->detach);
 	static_call_update(io_notif_post, ops->post);
 	static_call_update(io_notif_complete, ops->complete);
+	static_call_update(io_notif_complete_link, ops->complete_link);
 	io_notif_ops = ops;
 	return 0;
 }
@@ -61,7 +63,8 @@ EXPORT_SYMBOL_GPL(io_notif_ops_register);
  *
  * Nobody holds a reference to the module, so no ring has slots and no notifier
  * is in flight. What may be left is a CPU on its way out of
- * io_notif_ops::complete, with preemption disabled, or in an RCU reader.
+ * io_notif_ops::complete or ::complete_link, with preemption disabled, or in an
+ * RCU reader.
  *
  * Context: task, sleeps.
  */
@@ -74,6 +77,7 @@ void io_notif_ops_unregister(const struct io_notif_ops *ops)
 		static_call_update(io_notif_detach, NULL);
 		static_call_update(io_notif_post, NULL);
 		static_call_update(io_notif_complete, NULL);
+		static_call_update(io_notif_complete_link, NULL);
 	}
 	synchronize_rcu();
 }
@@ -92,16 +96,14 @@ static const struct io_notif_ops *io_notif_ops_get(void)
 
 /**
  * io_notif_available() - can a ring register slots?
- *
- * Loads the module if need be.
+ * @load:	load the module if need be
  *
  * Context: task, sleeps.
  */
-bool io_notif_available(void)
+bool io_notif_available(bool load)
 {
-	if (READ_ONCE(io_notif_ops))
-		return true;
-	request_module("io_uring_notif");
+	if (!READ_ONCE(io_notif_ops) && load)
+		request_module("io_uring_notif");
 	return READ_ONCE(io_notif_ops);
 }
 
@@ -113,11 +115,11 @@ const struct io_notif_ops *io_notif_ring_ops(struct io_ring_ctx *ctx)
 }
 
 /* Give the ring's state and its reference to the module back. */
-void io_notif_ring_release(struct io_ring_ctx *ctx)
+static void io_notif_ring_free(struct io_ring_ctx *ctx)
 {
 	const struct io_notif_ops *ops = io_notif_ring_ops(ctx);
 
-	ops->release(ctx);
+	ops->free(ctx);
 	ctx->notif = NULL;
 	module_put(ops->owner);
 }
@@ -132,7 +134,7 @@ int io_notif_register(struct io_ring_ctx *ctx, void __user *arg,
 	if (!ctx->notif && !READ_ONCE(io_notif_ops)) {
 		/* that may take its time, and others use the ring */
 		mutex_unlock(&ctx->uring_lock);
-		io_notif_available();
+		io_notif_available(true);
 		mutex_lock(&ctx->uring_lock);
 	}
 	if (ctx->notif)
@@ -156,7 +158,7 @@ int io_notif_unregister(struct io_ring_ctx *ctx)
 		return -ENXIO;
 	ret = io_notif_ring_ops(ctx)->unregister_slots(ctx);
 	if (ret > 0)
-		io_notif_ring_release(ctx);
+		io_notif_ring_free(ctx);
 	return min(ret, 0);
 }
 
@@ -164,13 +166,30 @@ int io_notif_unregister(struct io_ring_ctx *ctx)
 void io_notif_ring_exit(struct io_ring_ctx *ctx)
 {
 	if (ctx->notif && io_notif_ring_ops(ctx)->exit(ctx))
-		io_notif_ring_release(ctx);
+		io_notif_ring_free(ctx);
 }
 
-/* Completions of io-wq aren't flushed: its notifiers go by task_work. */
-static unsigned int io_notif_flags(unsigned int issue_flags)
+/**
+ * io_notif_ring_lingers() - is a closed ring kept by its notifiers alone?
+ * @ctx:	the ring; nobody has its file any more
+ *
+ * Closes its registered files then, which no request can use any more: a socket
+ * that is nowhere else has to be closed, or what it has not sent keeps the
+ * notifiers, and these the ring and its files.
+ *
+ * Context: task, may sleep.
+ */
+bool io_notif_ring_lingers(struct io_ring_ctx *ctx)
 {
-	return issue_flags & IO_URING_F_UNLOCKED ? IO_NOTIF_REMOTE : 0;
+	guard(mutex)(&ctx->uring_lock);
+
+	if (!ctx->notif)
+		return false;
+	io_notif_ring_ops(ctx)->divert(ctx);
+	if (ctx->nr_req_allocated)
+		return false;
+	io_sqe_files_unregister(ctx);
+	return true;
 }
 
 int io_notif_update(struct io_kiocb *req, u32 off, u32 len, u64 tag,
@@ -180,11 +199,23 @@ int io_notif_update(struct io_kiocb *req, u32 off, u32 len, u64 tag,
 	int ret = -EINVAL;
 
 	io_ring_submit_lock(ctx, issue_flags);
+	/* completions of io-wq aren't flushed: its notifiers go by a lane */
 	if (ctx->notif)
 		ret = io_notif_ring_ops(ctx)->update(ctx, off, len, tag,
-						     io_notif_flags(issue_flags));
+						     issue_flags &
+						     IO_URING_F_UNLOCKED);
 	io_ring_submit_unlock(ctx, issue_flags);
 	return ret;
+}
+
+/* End what was posted. True: there is more to post. */
+bool io_notif_settle(struct io_ring_ctx *ctx)
+{
+	unsigned int flags = io_notif_ring_ops(ctx)->settle(ctx);
+
+	if (flags & IO_NOTIF_DONE)
+		io_notif_ring_free(ctx);
+	return flags & IO_NOTIF_MORE;
 }
 
 void io_notif_show_fdinfo(struct io_ring_ctx *ctx, struct seq_file *m)
@@ -203,9 +234,28 @@ struct io_rsrc_node *io_notif_pin_node(struct io_kiocb *req,
 	return io_notif_buf_node(req, notif, 0);
 }
 
-void io_notif_flush_slot(struct io_ring_ctx *ctx, struct io_notif_head *notif)
+/*
+ * With the last reference a notifier or a link may go, and the module with it.
+ * What is called here stays, and io_notif_ops_unregister() waits for what it
+ * calls. That can't be left to synchronize_rcu_tasks(): it would wait for every
+ * busy SQPOLL thread.
+ */
+static __always_inline void io_notif_complete(struct ubuf_info *ubuf,
+					      bool success, bool link)
 {
-	io_notif_ring_ops(ctx)->flush(ctx, notif);
+	/* it wakes others up, on PREEMPT_RT with locks that may sleep */
+	if (IS_ENABLED(CONFIG_PREEMPT_RT))
+		rcu_read_lock();
+	else
+		preempt_disable();
+	if (link)
+		static_call(io_notif_complete_link)(ubuf, success);
+	else
+		static_call(io_notif_complete)(ubuf, success);
+	if (IS_ENABLED(CONFIG_PREEMPT_RT))
+		rcu_read_unlock();
+	else
+		preempt_enable();
 }
 
 /**
@@ -214,25 +264,29 @@ void io_notif_flush_slot(struct io_ring_ctx *ctx, struct io_notif_head *notif)
  * @ubuf:	the notifier's; the caller gives up a reference to it
  * @success:	the pages were not copied
  *
- * With the last reference the notifier may go, and the module with it. This one
- * stays, and io_notif_ops_unregister() waits for what it calls. That can't be
- * left to synchronize_rcu_tasks(): it would wait for every busy SQPOLL thread.
- *
  * Context: any that frees an skb, softirq included.
  */
 void io_notif_ubuf_complete(struct sk_buff *skb, struct ubuf_info *ubuf,
 			    bool success)
 {
-	if (IS_ENABLED(CONFIG_PREEMPT_RT)) {
-		/* it wakes others up, and the locks for that may sleep */
-		guard(rcu)();
-		static_call(io_notif_complete)(ubuf, success);
-	} else {
-		guard(preempt)();
-		static_call(io_notif_complete)(ubuf, success);
-	}
+	io_notif_complete(ubuf, success, false);
 }
 EXPORT_SYMBOL_GPL(io_notif_ubuf_complete);
+
+/**
+ * io_notif_link_complete() - ubuf_info_ops::complete of a link
+ * @skb:	not looked at
+ * @ubuf:	the link's; the caller gives up a reference to it
+ * @success:	the pages were not copied
+ *
+ * Context: any that frees an skb, softirq included.
+ */
+void io_notif_link_complete(struct sk_buff *skb, struct ubuf_info *ubuf,
+			    bool success)
+{
+	io_notif_complete(ubuf, success, true);
+}
+EXPORT_SYMBOL_GPL(io_notif_link_complete);
 
 /**
  * io_notif_account() - count pages against the ring owner's RLIMIT_MEMLOCK

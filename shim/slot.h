@@ -11,6 +11,7 @@
 #include <linux/err.h>
 #include <linux/io_uring_types.h>
 #include <linux/percpu.h>
+#include <linux/refcount.h>
 #include <linux/skbuff.h>
 #include <linux/static_call.h>
 #include <linux/task_work.h>
@@ -23,44 +24,57 @@ struct module;
 struct seq_file;
 
 /**
- * struct io_notif_head - the part of a notifier that C reads
+ * struct io_notif_head - the part of a notifier that C knows
  * @ubuf:	what a request passes to the socket in msghdr.msg_ubuf
+ * @node:	on the lane, once the notifier has completed
+ * @lane:	its way to the ring, constant while attached; holds a reference
  * @id:		its number, of all notifiers of the ring
  * @copy_below:	sends of fewer bytes are copied, constant while attached
- * @copied:	bytes of a request were copied as it was sent; never reset while
- *		attached
+ * @copied:	bytes of a request were copied, as it was sent or later; never
+ *		reset while attached
  */
 struct io_notif_head {
 	struct ubuf_info	ubuf;
+	struct llist_node	node;
+	struct io_notif_lane	*lane;
 	u64			id;
 	u32			copy_below;
 	bool			copied;
 };
 
 /**
- * struct io_notif_lane - the way of notifiers to a task of a plain ring
- * @work:	task_work that drains @done
- * @fallback:	drains @done in its place once @task has exited or executed
- *		another program
- * @done:	released notifiers, by their io_kiocb's io_task_work.node
- * @task:	attaches requests to the notifiers; holds a reference
+ * struct io_notif_lane - the way of completed notifiers to their ring
+ * @done:	completed notifiers, oldest first, by their io_notif_head.node
+ * @next:	what is taken off @done next, under ->uring_lock
  * @ctx:	the ring
+ * @refs:	one of the ring's, and one of each notifier that is to go this way, or
+ *		went last
+ * @task:	attaches requests to the notifiers; holds a reference. NULL on rings
+ *		with IORING_SETUP_DEFER_TASKRUN
  * @exec_id:	of @task, which other programs than the one that attached requests
  *		are not to work for
- * @notifiers:	how many are to go this way, under ->uring_lock
+ * @work:	task_work of @task that empties @done
+ * @kiocb:	what empties it on rings with IORING_SETUP_DEFER_TASKRUN, where
+ *		only the ring's submitter completes requests; never a request
+ * @fallback:	empties it in their place once @task has exited or executed
+ *		another program, and once the ring is closed
+ * @rcu:	who has just queued a notifier may still look at the lane
  *
- * Whoever finds @done empty queues @work, and only @work (or @fallback) empties
- * it. So as long as one of them is queued there is a notifier in flight, which
- * keeps the ring and the lane.
+ * Whoever finds @done empty queues @work, @kiocb or @fallback, and what was
+ * queued goes on until it has emptied @done. So as long as there's something in
+ * @done one of them is queued or runs.
  */
 struct io_notif_lane {
+	struct mpscq		done;
+	struct llist_node	*next;
+	struct io_ring_ctx	*ctx;
+	refcount_t		refs;
+	u32			exec_id;
+	struct task_struct	*task;
 	struct callback_head	work;
 	struct work_struct	fallback;
-	struct llist_head	done;
-	struct task_struct	*task;
-	struct io_ring_ctx	*ctx;
-	u32			exec_id;
-	unsigned int		notifiers;
+	struct io_kiocb		kiocb;
+	struct rcu_head		rcu;
 };
 
 /* What is counted of all rings, see Documentation/notification-slots.rst. */
@@ -84,47 +98,48 @@ struct io_notif_totals {
 
 DECLARE_PER_CPU(struct io_notif_totals, io_notif_totals);
 
-/* flags of io_notif_ops::attach */
+/* What io_notif_ops::settle returns. */
 enum {
-	/* the request asked for IORING_SEND_ZC_REPORT_USAGE */
-	IO_NOTIF_REPORT		= 1,
-	/* plain buffers: count their pages against RLIMIT_MEMLOCK */
-	IO_NOTIF_ACCOUNT	= 2,
+	/* there are more notifications to post */
+	IO_NOTIF_MORE		= 1,
+	/* no slots and nothing in flight: free ctx->notif */
+	IO_NOTIF_DONE		= 2,
 };
 
-/* flags of io_notif_ops::detach and io_notif_ops::update */
-enum {
-	/* flush the slot if it still holds the request's notifier */
-	IO_NOTIF_FLUSH		= 1,
-	/* completions of this context aren't flushed: leave it to task_work */
-	IO_NOTIF_REMOTE		= 2,
-};
+/* So many notifications are posted with the CQ locked. */
+#define IO_NOTIF_BATCH		64
 
 /**
  * struct io_notif_ops - what the module does for io_uring
  * @owner:	the module
  * @register_slots: IORING_REGISTER_NOTIFIERS; makes ctx->notif when there is none
- * @unregister_slots: IORING_UNREGISTER_NOTIFIERS. 1: done, release the ring
- * @exit:	the ring is closed: unregister what is there. True: release it
- * @update:	flush slots off to off + len, set their tags unless tag is 0
+ * @unregister_slots: IORING_UNREGISTER_NOTIFIERS. 1: done, free ctx->notif
+ * @exit:	the ring is closed: unregister what is there. True: free ctx->notif
+ * @update:	flush slots off to off + len, set their tags unless tag is 0.
+ *		Returns how many notifiers were flushed. With @remote the context
+ *		doesn't flush completions
  * @attach:	attach a request of @len bytes to the slot's notifier. SIZE_MAX: not
- *		known, as it sends a vector of registered buffers
- * @pin:	keep the registered buffer @node until the notifier has
- *		completed, and put the notifier's number into it. Takes over a
+ *		known, as it sends a vector of registered buffers. Of its flags
+ *		IORING_SEND_ZC_REPORT_USAGE and IORING_RECVSEND_NOTIF_FLUSH count.
+ *		@nr_pages count against RLIMIT_MEMLOCK, unless it is copied
+ * @pin:	keep the registered buffer @node until the notifier has been
+ *		posted, and put the notifier's number into it. Takes over a
  *		reference to it, also when it fails
- * @detach:	a request is over, whatever its result was
- * @flush:	flush the slot if it still holds the notifier
- * @ready:	task_work of a notifier, on rings with DEFER_TASKRUN
- * @drain:	task_work of a lane, on other rings
- * @post:	post the notifications that are ready. Under the ring's CQ lock.
- *		True: release the ring
- * @release:	no slots and nothing in flight: free ctx->notif
+ * @detach:	a request is over, whatever its result was. @remote as above
+ * @deliver:	completed notifiers, @first to @last by ->next, came by their lane
+ * @post:	post up to IO_NOTIF_BATCH notifications. Under the ring's CQ lock.
+ *		True: call @settle after it is unlocked
+ * @settle:	end what was posted: let go of buffers and of locked memory. Flags
+ *		IO_NOTIF_MORE, IO_NOTIF_DONE
+ * @divert:	the ring is closed: its lanes don't wait for their tasks
+ * @free:	free ctx->notif
  * @show:	describe the slots, a part of the ring's fdinfo
  * @complete:	an skb is done with the notifier's pages, or they were copied
  *		unless @success
+ * @complete_link: the same, of all notifiers of a link
  *
- * All but @complete are called with ->uring_lock held, in task context.
- * @complete is called in any, with preemption disabled or as an RCU reader.
+ * All but the last two are called with ->uring_lock held, in task context. Those
+ * are called in any, with preemption disabled or as an RCU reader.
  */
 struct io_notif_ops {
 	struct module *owner;
@@ -134,21 +149,24 @@ struct io_notif_ops {
 	int (*unregister_slots)(struct io_ring_ctx *ctx);
 	bool (*exit)(struct io_ring_ctx *ctx);
 	int (*update)(struct io_ring_ctx *ctx, u32 off, u32 len, u64 tag,
-		      unsigned int flags);
+		      bool remote);
 	struct io_notif_head *(*attach)(struct io_ring_ctx *ctx,
 					unsigned int idx, size_t len,
-					unsigned int flags);
+					unsigned int flags,
+					unsigned long nr_pages);
 	int (*pin)(struct io_ring_ctx *ctx, struct io_notif_head *notif,
 		   struct io_rsrc_node *node);
 	void (*detach)(struct io_ring_ctx *ctx, struct io_notif_head *notif,
-		       unsigned int flags);
-	void (*flush)(struct io_ring_ctx *ctx, struct io_notif_head *notif);
-	void (*ready)(struct io_kiocb *kiocb);
-	void (*drain)(struct io_notif_lane *lane);
+		       bool remote);
+	void (*deliver)(struct io_ring_ctx *ctx, struct llist_node *first,
+			struct llist_node *last);
 	bool (*post)(struct io_ring_ctx *ctx);
-	void (*release)(struct io_ring_ctx *ctx);
+	unsigned int (*settle)(struct io_ring_ctx *ctx);
+	void (*divert)(struct io_ring_ctx *ctx);
+	void (*free)(struct io_ring_ctx *ctx);
 	void (*show)(struct io_ring_ctx *ctx, struct seq_file *m);
 	void (*complete)(struct ubuf_info *ubuf, bool success);
+	void (*complete_link)(struct ubuf_info *ubuf, bool success);
 };
 
 /* For the parts of the shim. */
@@ -156,18 +174,23 @@ const struct io_notif_ops *io_notif_ring_ops(struct io_ring_ctx *ctx);
 
 #if IS_ENABLED(CONFIG_IO_URING_NOTIF)
 
-bool io_notif_available(void);
+bool io_notif_available(bool load);
 void io_notif_show_fdinfo(struct io_ring_ctx *ctx, struct seq_file *m);
 int io_notif_register(struct io_ring_ctx *ctx, void __user *arg,
 		      unsigned int size);
 int io_notif_unregister(struct io_ring_ctx *ctx);
 void io_notif_ring_exit(struct io_ring_ctx *ctx);
+bool io_notif_ring_lingers(struct io_ring_ctx *ctx);
 int io_notif_update(struct io_kiocb *req, u32 off, u32 len, u64 tag,
 		    unsigned int issue_flags);
-void io_notif_flush_slot(struct io_ring_ctx *ctx, struct io_notif_head *notif);
-void io_notif_ring_release(struct io_ring_ctx *ctx);
+bool io_notif_settle(struct io_ring_ctx *ctx);
 struct io_rsrc_node *io_notif_pin_node(struct io_kiocb *req,
 				       struct io_notif_head *notif);
+
+/* send.c */
+int io_slot_send_prep(struct io_kiocb *req, const struct io_uring_sqe *sqe);
+int io_slot_send(struct io_kiocb *req, unsigned int issue_flags);
+void io_slot_send_cleanup(struct io_kiocb *req);
 
 DECLARE_STATIC_CALL(io_notif_attach, *((struct io_notif_ops *)NULL)->attach);
 DECLARE_STATIC_CALL(io_notif_pin, *((struct io_notif_ops *)NULL)->pin);
@@ -177,11 +200,12 @@ DECLARE_STATIC_CALL(io_notif_post, *((struct io_notif_ops *)NULL)->post);
 static inline struct io_notif_head *io_notif_attach(struct io_ring_ctx *ctx,
 						    unsigned int idx,
 						    size_t len,
-						    unsigned int flags)
+						    unsigned int flags,
+						    unsigned long nr_pages)
 {
 	if (unlikely(!ctx->notif))
 		return ERR_PTR(-EINVAL);
-	return static_call(io_notif_attach)(ctx, idx, len, flags);
+	return static_call(io_notif_attach)(ctx, idx, len, flags, nr_pages);
 }
 
 /* Have @notif keep the registered buffer @node. Needs ->uring_lock. */
@@ -216,10 +240,9 @@ io_notif_buf_node(struct io_kiocb *req, struct io_notif_head *notif,
 }
 
 static inline void io_notif_detach(struct io_ring_ctx *ctx,
-				   struct io_notif_head *notif,
-				   unsigned int flags)
+				   struct io_notif_head *notif, bool remote)
 {
-	static_call(io_notif_detach)(ctx, notif, flags);
+	static_call(io_notif_detach)(ctx, notif, remote);
 }
 
 /* Bytes of a request that is attached to @notif were copied. */
@@ -228,7 +251,7 @@ static inline void io_notif_copied(struct io_notif_head *notif)
 	WRITE_ONCE(notif->copied, true);
 }
 
-/* Under the CQ lock, after the requests' CQEs. True: release the ring. */
+/* Under the CQ lock, after the requests' CQEs. True: call io_notif_settle(). */
 static inline bool io_notif_post(struct io_ring_ctx *ctx)
 {
 	return unlikely(ctx->notif) && static_call(io_notif_post)(ctx);
@@ -236,7 +259,7 @@ static inline bool io_notif_post(struct io_ring_ctx *ctx)
 
 #else /* CONFIG_IO_URING_NOTIF */
 
-static inline bool io_notif_available(void)
+static inline bool io_notif_available(bool load)
 {
 	return false;
 }
@@ -261,47 +284,20 @@ static inline void io_notif_ring_exit(struct io_ring_ctx *ctx)
 {
 }
 
+static inline bool io_notif_ring_lingers(struct io_ring_ctx *ctx)
+{
+	return false;
+}
+
 static inline int io_notif_update(struct io_kiocb *req, u32 off, u32 len,
 				  u64 tag, unsigned int issue_flags)
 {
 	return -EINVAL;
 }
 
-static inline struct io_notif_head *io_notif_attach(struct io_ring_ctx *ctx,
-						    unsigned int idx,
-						    size_t len,
-						    unsigned int flags)
+static inline bool io_notif_settle(struct io_ring_ctx *ctx)
 {
-	return ERR_PTR(-EINVAL);
-}
-
-static inline int io_notif_pin(struct io_ring_ctx *ctx,
-			       struct io_notif_head *notif,
-			       struct io_rsrc_node *node)
-{
-	return -EINVAL;
-}
-
-static inline struct io_rsrc_node *
-io_notif_buf_node(struct io_kiocb *req, struct io_notif_head *notif,
-		  unsigned int issue_flags)
-{
-	return ERR_PTR(-EINVAL);
-}
-
-static inline void io_notif_detach(struct io_ring_ctx *ctx,
-				   struct io_notif_head *notif,
-				   unsigned int flags)
-{
-}
-
-static inline void io_notif_flush_slot(struct io_ring_ctx *ctx,
-				       struct io_notif_head *notif)
-{
-}
-
-static inline void io_notif_copied(struct io_notif_head *notif)
-{
+	return false;
 }
 
 static inline bool io_notif_post(struct io_ring_ctx *ctx)
@@ -309,18 +305,29 @@ static inline bool io_notif_post(struct io_ring_ctx *ctx)
 	return false;
 }
 
-static inline void io_notif_ring_release(struct io_ring_ctx *ctx)
+static inline int io_slot_send_prep(struct io_kiocb *req,
+				    const struct io_uring_sqe *sqe)
+{
+	return -EINVAL;
+}
+
+static inline int io_slot_send(struct io_kiocb *req, unsigned int issue_flags)
+{
+	return -EINVAL;
+}
+
+static inline void io_slot_send_cleanup(struct io_kiocb *req)
 {
 }
 
 #endif /* CONFIG_IO_URING_NOTIF */
 
-/* Is @task, current or the lane's, in the program that it runs the lane's? */
+/* Does @lane lead to @task, in the program that it runs? */
 static inline bool io_notif_lane_leads(const struct io_notif_lane *lane,
 				       const struct task_struct *task)
 {
-	return lane->task == task &&
-	       lane->exec_id == READ_ONCE(task->self_exec_id);
+	return !lane->task || (lane->task == task &&
+			       lane->exec_id == READ_ONCE(task->self_exec_id));
 }
 
 /* For the module. */
@@ -328,10 +335,13 @@ int io_notif_ops_register(const struct io_notif_ops *ops);
 void io_notif_ops_unregister(const struct io_notif_ops *ops);
 void io_notif_ubuf_complete(struct sk_buff *skb, struct ubuf_info *ubuf,
 			    bool success);
-void io_notif_kiocb_init(struct io_kiocb *kiocb, struct io_ring_ctx *ctx);
-void io_notif_lane_init(struct io_notif_lane *lane, struct io_ring_ctx *ctx);
-void io_notif_lane_exit(struct io_notif_lane *lane);
-void io_notif_queue(struct io_kiocb *kiocb, struct io_notif_lane *lane);
+void io_notif_link_complete(struct sk_buff *skb, struct ubuf_info *ubuf,
+			    bool success);
+struct io_notif_lane *io_notif_lane_alloc(struct io_ring_ctx *ctx);
+void io_notif_lane_free(struct io_notif_lane *lane);
+void io_notif_lane_divert(struct io_notif_lane *lane);
+void io_notif_queue(struct io_notif_lane *lane, struct llist_node *first,
+		    struct llist_node *last);
 void io_notif_fill_cqe(struct io_ring_ctx *ctx, u64 user_data, s32 res,
 		       u32 cflags);
 int io_notif_account(struct io_ring_ctx *ctx, unsigned long nr_pages);

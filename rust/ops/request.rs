@@ -7,18 +7,14 @@
 
 use super::{
     to_int,
-    to_where,
     with_ring, //
 };
 use crate::{
+    inflight::Route,
     notifier::Attached,
-    ring::{
-        Request,
-        Ring, //
-    },
+    ring::Request,
     sys::{
         Buffer,
-        Ctx,
         Handle,
         Locked, //
     },
@@ -38,7 +34,10 @@ use kernel::bindings;
 ///
 /// As for [`Handle::peek`].
 #[inline]
-unsafe fn peek(notif: *mut bindings::io_notif_head) -> ManuallyDrop<Attached> {
+unsafe fn peek<'ring>(
+    notif: *mut bindings::io_notif_head,
+    _lock: &Locked<'ring>,
+) -> ManuallyDrop<Attached<'ring>> {
     // SAFETY: By the safety requirements of this function.
     let handle = unsafe { Handle::peek(notif) };
     ManuallyDrop::new(Attached::from_handle(ManuallyDrop::into_inner(handle)))
@@ -46,42 +45,13 @@ unsafe fn peek(notif: *mut bindings::io_notif_head) -> ManuallyDrop<Attached> {
 
 impl Request {
     #[inline]
-    fn new(len: usize, flags: c_uint) -> Self {
+    fn new(len: usize, flags: c_uint, pages: usize) -> Self {
         Self {
             len,
-            account: flags & bindings::IO_NOTIF_ACCOUNT != 0,
-            report: flags & bindings::IO_NOTIF_REPORT != 0,
+            pages,
+            report: flags & bindings::IORING_SEND_ZC_REPORT_USAGE != 0,
+            flush: flags & bindings::IORING_RECVSEND_NOTIF_FLUSH != 0,
         }
-    }
-}
-
-type Attach = unsafe extern "C" fn(
-    *mut bindings::io_ring_ctx,
-    c_uint,
-    usize,
-    c_uint,
-) -> *mut bindings::io_notif_head;
-
-/// Tries one way to attach a request, and leaves it to `next` if that isn't for this one.
-///
-/// # Safety
-///
-/// See [`super`].
-#[inline(always)]
-unsafe fn attach_or(
-    ctx: *mut bindings::io_ring_ctx,
-    idx: c_uint,
-    len: usize,
-    flags: c_uint,
-    way: impl FnOnce(&mut Ring, u16, &Request, &mut Locked) -> Option<Attached>,
-    next: Attach,
-) -> *mut bindings::io_notif_head {
-    let request = Request::new(len, flags);
-    // SAFETY: The caller holds the lock, and there is `ctx->notif`.
-    match unsafe { with_ring(ctx, |ring, lock| way(ring, idx as u16, &request, lock)) } {
-        Some(attached) => attached.into_handle().into_raw(),
-        // SAFETY: By the safety requirements of this function.
-        None => unsafe { next(ctx, idx, len, flags) },
     }
 }
 
@@ -93,27 +63,20 @@ pub(super) unsafe extern "C" fn attach(
     idx: c_uint,
     len: usize,
     flags: c_uint,
+    pages: usize,
 ) -> *mut bindings::io_notif_head {
-    let way = Ring::attach_another::<false>;
-    // SAFETY: By the safety requirements of this function.
-    unsafe { attach_or(ctx, idx, len, flags, way, attach_not_another) }
-}
-
-/// # Safety
-///
-/// See [`super`].
-#[inline(always)]
-unsafe extern "C" fn attach_not_another(
-    ctx: *mut bindings::io_ring_ctx,
-    idx: c_uint,
-    len: usize,
-    flags: c_uint,
-) -> *mut bindings::io_notif_head {
-    match flags & bindings::IO_NOTIF_ACCOUNT {
+    let request = Request::new(len, flags, pages);
+    // SAFETY: The caller holds the lock, and there is `ctx->notif`.
+    let notif = unsafe {
+        with_ring(ctx, |ring, lock| {
+            let attached = ring.attach_another(idx as u16, &request, lock)?;
+            Some(attached.into_handle().into_raw())
+        })
+    };
+    match notif {
+        Some(notif) => notif,
         // SAFETY: By the safety requirements of this function.
-        0 => unsafe { attach_next(ctx, idx, len, flags) },
-        // SAFETY: As above.
-        _ => unsafe { attach_accounted(ctx, idx, len, flags) },
+        None => unsafe { attach_any(ctx, idx, len, flags, pages) },
     }
 }
 
@@ -123,51 +86,22 @@ unsafe extern "C" fn attach_not_another(
 ///
 /// See [`super`].
 #[inline(never)]
-unsafe extern "C" fn attach_accounted(
+unsafe extern "C" fn attach_any(
     ctx: *mut bindings::io_ring_ctx,
     idx: c_uint,
     len: usize,
     flags: c_uint,
+    pages: usize,
 ) -> *mut bindings::io_notif_head {
-    let way = Ring::attach_another::<true>;
-    // SAFETY: By the safety requirements of this function.
-    unsafe { attach_or(ctx, idx, len, flags, way, attach_next) }
-}
-
-/// Not part of [`attach`] and [`attach_accounted`], which need less stack without it.
-///
-/// # Safety
-///
-/// See [`super`].
-#[inline(never)]
-unsafe extern "C" fn attach_next(
-    ctx: *mut bindings::io_ring_ctx,
-    idx: c_uint,
-    len: usize,
-    flags: c_uint,
-) -> *mut bindings::io_notif_head {
-    // SAFETY: By the safety requirements of this function.
-    unsafe { attach_or(ctx, idx, len, flags, Ring::attach_next, attach_slowly) }
-}
-
-/// What is left to do: not part of [`attach_next`], which needs less stack without it.
-///
-/// # Safety
-///
-/// See [`super`].
-#[inline(never)]
-unsafe extern "C" fn attach_slowly(
-    ctx: *mut bindings::io_ring_ctx,
-    idx: c_uint,
-    len: usize,
-    flags: c_uint,
-) -> *mut bindings::io_notif_head {
-    let request = Request::new(len, flags);
+    let request = Request::new(len, flags, pages);
     // SAFETY: The caller holds the lock, and there is `ctx->notif`.
-    let attached = unsafe { with_ring(ctx, |ring, lock| ring.attach(idx as u16, request, lock)) };
-    match attached {
-        Ok(attached) => attached.into_handle().into_raw(),
-        Err(e) => e.to_ptr(),
+    unsafe {
+        with_ring(ctx, |ring, lock| {
+            match ring.attach(idx as u16, &request, lock) {
+                Ok(attached) => attached.into_handle().into_raw(),
+                Err(e) => e.to_ptr(),
+            }
+        })
     }
 }
 
@@ -180,15 +114,18 @@ pub(super) unsafe extern "C" fn pin(
     notif: *mut bindings::io_notif_head,
     node: *mut bindings::io_rsrc_node,
 ) -> c_int {
-    // SAFETY: The request stays attached.
-    let request = unsafe { peek(notif) };
-    // SAFETY: The caller passes a reference.
-    let buffer = unsafe { Buffer::from_raw(node) };
-    // SAFETY: The caller holds the lock, and there is `ctx->notif`.
-    match unsafe { with_ring(ctx, |_, lock| request.keep(buffer, lock)) } {
+    // SAFETY: The caller holds the lock, and there is `ctx->notif`. The request stays attached, and the
+    // caller passes a reference to a buffer of the same ring.
+    let kept = unsafe {
+        with_ring(ctx, |_, lock| {
+            let kept = peek(notif, lock).keep(Buffer::from_raw(node), lock);
+            kept.map_err(Buffer::into_raw)
+        })
+    };
+    match kept {
         Ok(()) => 0,
         // SAFETY: By the safety requirements of this function; the reference is what comes back.
-        Err(buffer) => unsafe { pin_slowly(ctx, notif, buffer.into_raw()) },
+        Err(node) => unsafe { make_room_and_pin(ctx, notif, node) },
     }
 }
 
@@ -198,17 +135,17 @@ pub(super) unsafe extern "C" fn pin(
 ///
 /// As for [`pin`].
 #[inline(never)]
-unsafe extern "C" fn pin_slowly(
+unsafe extern "C" fn make_room_and_pin(
     ctx: *mut bindings::io_ring_ctx,
     notif: *mut bindings::io_notif_head,
     node: *mut bindings::io_rsrc_node,
 ) -> c_int {
-    // SAFETY: The request stays attached.
-    let request = unsafe { peek(notif) };
-    // SAFETY: The caller passes a reference.
-    let buffer = unsafe { Buffer::from_raw(node) };
-    // SAFETY: The caller holds the lock, and there is `ctx->notif`.
-    to_int(unsafe { with_ring(ctx, |ring, lock| ring.pin(&request, buffer, lock)) })
+    // SAFETY: As in `pin()`.
+    to_int(unsafe {
+        with_ring(ctx, |_, lock| {
+            peek(notif, lock).make_room_and_keep(Buffer::from_raw(node), lock)
+        })
+    })
 }
 
 /// # Safety
@@ -217,23 +154,20 @@ unsafe extern "C" fn pin_slowly(
 pub(super) unsafe extern "C" fn detach(
     ctx: *mut bindings::io_ring_ctx,
     notif: *mut bindings::io_notif_head,
-    flags: c_uint,
+    remote: bool,
 ) {
-    if flags & bindings::IO_NOTIF_FLUSH == 0 {
-        // SAFETY: The caller gives up what `attach()` returned.
-        let request = Attached::from_handle(unsafe { Handle::from_raw(notif) });
-        let result = {
-            // SAFETY: The caller holds the lock, and there's no other value while this one exists.
-            let mut lock = unsafe { Locked::assume(Ctx::from_raw(ctx)) };
-            request.detach_one_of_many(&mut lock)
-        };
-        if let Err(last) = result {
-            // SAFETY: By the safety requirements of this function.
-            unsafe { detach_last(ctx, last.into_handle().into_raw(), flags) }
-        }
-    } else {
-        // SAFETY: As above.
-        unsafe { detach_last(ctx, notif, flags) }
+    // SAFETY: The caller holds the lock, and there is `ctx->notif`. It gives up what `attach()`
+    // returned.
+    let last = unsafe {
+        with_ring(ctx, |_, lock| {
+            let request = Attached::from_handle(Handle::from_raw(notif));
+            let last = request.detach_one_of_many(lock).err()?;
+            Some(last.into_handle().into_raw())
+        })
+    };
+    if let Some(notif) = last {
+        // SAFETY: By the safety requirements of this function.
+        unsafe { detach_last(ctx, notif, remote) }
     }
 }
 
@@ -246,30 +180,13 @@ pub(super) unsafe extern "C" fn detach(
 unsafe extern "C" fn detach_last(
     ctx: *mut bindings::io_ring_ctx,
     notif: *mut bindings::io_notif_head,
-    flags: c_uint,
+    remote: bool,
 ) {
-    // SAFETY: The caller gives up what `attach()` returned.
-    let request = Attached::from_handle(unsafe { Handle::from_raw(notif) });
-    // SAFETY: The caller holds the lock, and there is `ctx->notif`.
+    // SAFETY: As in `detach()`.
     unsafe {
         with_ring(ctx, |ring, lock| {
-            if flags & bindings::IO_NOTIF_FLUSH != 0 {
-                ring.flush(&request, lock);
-            }
-            ring.detach(request, to_where(flags), lock);
+            let request = Attached::from_handle(Handle::from_raw(notif));
+            ring.detach(request, Route::new(remote), lock);
         })
     }
-}
-
-/// # Safety
-///
-/// See [`super`]. A request is attached to `notif`.
-pub(super) unsafe extern "C" fn flush(
-    ctx: *mut bindings::io_ring_ctx,
-    notif: *mut bindings::io_notif_head,
-) {
-    // SAFETY: The request stays attached.
-    let request = unsafe { peek(notif) };
-    // SAFETY: The caller holds the lock, and there is `ctx->notif`.
-    unsafe { with_ring(ctx, |ring, lock| ring.flush(&request, lock)) }
 }

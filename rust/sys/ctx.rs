@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The ring.
+//! The ring, its lock and its CQ.
 //!
 //! C header: [`include/linux/io_uring_types.h`](srctree/include/linux/io_uring_types.h)
 
 use core::{
     marker::PhantomData,
+    ops::AddAssign,
     ptr::NonNull, //
 };
 use kernel::{
@@ -14,149 +15,227 @@ use kernel::{
     prelude::*, //
 };
 
-/// An io_uring instance, `struct io_ring_ctx`.
+/// Binds a value to one ring.
 ///
-/// # Invariants
+/// Each call of io_uring's into the module has a lifetime `'ring` of its own, which all that belongs
+/// to the ring is bound to. No lifetime is a part of another: what belongs to one ring can't be used
+/// with the lock of another one. The compiler refuses this:
 ///
-/// The pointer is valid for as long as the value is used: the value is part of what the ring itself
-/// owns (`ctx->notif`), or of a notifier in flight, which keeps the ring, or lives no longer than a
-/// call that io_uring makes for the ring. Values made by [`Ctx::dangling`] are never dereferenced.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Ctx(NonNull<bindings::io_ring_ctx>);
+/// ```compile_fail
+/// fn flush<'a, 'b>(slot: &mut Slot<'a>, other: &mut Locked<'b>) {
+///     slot.flush(other);
+/// }
+/// ```
+pub(super) type Brand<'ring> = PhantomData<fn(&'ring ()) -> &'ring ()>;
 
 /// Proof that the `uring_lock` of a ring is held.
 ///
-/// There is no way to have two of them for one ring at a time, so what a `&mut Locked` gives access
-/// to is not aliased.
-pub(crate) struct Locked {
-    ctx: Ctx,
+/// There is one for a ring at a time, so what a `&mut Locked` gives access to is not aliased. Nobody
+/// can keep it, or give it to another task:
+///
+/// ```compile_fail
+/// fn keep<'ring>(lock: Locked<'ring>) -> impl Send {
+///     lock
+/// }
+/// ```
+///
+/// # Invariants
+///
+/// The pointer is valid, the lock is held, and `'ring` stands for this ring, as long as the value
+/// exists.
+pub(crate) struct Locked<'ring> {
+    ctx: NonNull<bindings::io_ring_ctx>,
+    _brand: Brand<'ring>,
     _not_send: PhantomData<*mut ()>,
 }
 
-impl Locked {
+impl<'ring> Locked<'ring> {
     /// Bears witness that the caller holds `ctx`'s `uring_lock`.
     ///
     /// # Safety
     ///
-    /// The caller must hold the lock for as long as the value exists, and there must be no other
-    /// value for the same ring.
+    /// `ctx` must be valid, the caller must hold its lock for as long as the value exists, and
+    /// there must be no other value for the ring. Only what belongs to this ring may be bound to
+    /// `'ring`.
     #[inline]
-    pub(crate) unsafe fn assume(ctx: Ctx) -> Self {
+    pub(crate) unsafe fn assume(ctx: *mut bindings::io_ring_ctx) -> Self {
         Self {
-            ctx,
+            // SAFETY: A valid pointer isn't NULL.
+            // INVARIANT: By the safety requirements of this function.
+            ctx: unsafe { NonNull::new_unchecked(ctx) },
+            _brand: PhantomData,
             _not_send: PhantomData,
         }
     }
 
-    /// The ring whose lock is held.
     #[inline]
-    pub(crate) fn ctx(&self) -> Ctx {
-        self.ctx
-    }
-
-    /// The token of a ring that doesn't exist, which only the calling test knows of.
-    #[cfg(CONFIG_IO_URING_NOTIF_KUNIT_TEST)]
-    pub(crate) fn for_test() -> Self {
-        Self {
-            ctx: Ctx::dangling(),
-            _not_send: PhantomData,
-        }
-    }
-}
-
-impl Ctx {
-    /// Takes the ring that io_uring passes.
-    ///
-    /// # Safety
-    ///
-    /// `ptr` must be valid for as long as the value, or a copy of it, is used.
-    #[inline]
-    pub(crate) unsafe fn from_raw(ptr: *mut bindings::io_ring_ctx) -> Self {
-        // SAFETY: A valid pointer isn't NULL.
-        // INVARIANT: By the safety requirements of this function.
-        Self(unsafe { NonNull::new_unchecked(ptr) })
-    }
-
-    /// A ring for tests of what only stores it.
-    #[cfg(CONFIG_IO_URING_NOTIF_KUNIT_TEST)]
-    pub(crate) fn dangling() -> Self {
-        Self(NonNull::dangling())
-    }
-
-    #[inline]
-    pub(crate) fn as_ptr(self) -> *mut bindings::io_ring_ctx {
-        self.0.as_ptr()
+    pub(crate) fn ctx(&self) -> *mut bindings::io_ring_ctx {
+        self.ctx.as_ptr()
     }
 
     /// The `IORING_SETUP_*` flags of the ring.
     #[inline]
-    pub(crate) fn setup_flags(self) -> u32 {
+    pub(crate) fn setup_flags(&self) -> u32 {
         // SAFETY: The pointer is valid by the type invariants; the flags that are looked at here
         // never change.
-        unsafe { bindings::io_notif_ctx_flags(self.as_ptr()) }
-    }
-
-    /// Whether only the submitter task completes requests, when it enters the kernel for it.
-    #[inline]
-    pub(crate) fn defers_task_work(self) -> bool {
-        self.setup_flags() & bindings::IORING_SETUP_DEFER_TASKRUN != 0
-    }
-
-    /// Keeps the ring from going away, until [`Ctx::put`].
-    #[inline]
-    pub(crate) fn get(self) {
-        // SAFETY: The pointer is valid by the type invariants.
-        unsafe { bindings::io_notif_ctx_get(self.as_ptr()) }
-    }
-
-    /// Takes a [`Ctx::get`] back.
-    #[inline]
-    pub(crate) fn put(self) {
-        // SAFETY: The pointer is valid by the type invariants. The ring may go away now, but not
-        // before io_uring, which called this module for it, has dropped a reference of its own.
-        unsafe { bindings::io_notif_ctx_put(self.as_ptr()) }
+        unsafe { bindings::io_notif_ctx_flags(self.ctx()) }
     }
 
     /// Counts `pages` against the RLIMIT_MEMLOCK of the ring's owner, or fails with `ENOMEM`.
-    pub(crate) fn account(self, pages: usize) -> Result {
+    pub(crate) fn account(&mut self, pages: usize) -> Result<LockedPages<'ring>> {
         // SAFETY: The pointer is valid by the type invariants.
-        to_result(unsafe { bindings::io_notif_account(self.as_ptr(), pages) })
+        to_result(unsafe { bindings::io_notif_account(self.ctx(), pages) })?;
+        // INVARIANT: Just counted.
+        Ok(LockedPages {
+            pages,
+            _brand: PhantomData,
+        })
     }
 
-    /// Takes an [`Ctx::account`] back.
-    pub(crate) fn unaccount(self, pages: usize) {
-        // SAFETY: The pointer is valid by the type invariants.
-        unsafe { bindings::io_notif_unaccount(self.as_ptr(), pages) }
+    /// Takes pages off the limit that they count against.
+    pub(crate) fn unaccount(&mut self, pages: LockedPages<'ring>) {
+        // SAFETY: The pointer is valid by the type invariants; so many pages have been counted for
+        // the ring, and are no longer: `pages` is gone.
+        unsafe { bindings::io_notif_unaccount(self.ctx(), pages.pages) }
     }
 
     /// Asks for a call of `io_notif_ops::post` when completions are flushed, at the end of what the
-    /// ring's `uring_lock` is held for.
+    /// lock is held for.
     #[inline]
-    pub(crate) fn request_post(self, _lock: &Locked) {
+    pub(crate) fn request_post(&mut self) {
         // SAFETY: The pointer is valid by the type invariants, and the field is protected by the
         // lock.
-        unsafe { bindings::io_notif_ctx_flush(self.as_ptr()) }
-    }
-
-    /// Posts a CQE. It overflows when the CQ is full.
-    #[inline]
-    pub(crate) fn fill_cqe(self, _cq: &CqLocked, user_data: u64, res: i32, cflags: u32) {
-        // SAFETY: The pointer is valid by the type invariants, and the CQ is locked.
-        unsafe { bindings::io_notif_fill_cqe(self.as_ptr(), user_data, res, cflags) }
+        unsafe { bindings::io_notif_request_post(self.ctx()) }
     }
 }
 
-/// Proof that a ring's CQ may be written.
-pub(crate) struct CqLocked(());
+/// Pages that count against the RLIMIT_MEMLOCK of a ring's owner, until [`Locked::unaccount`].
+///
+/// # Invariants
+///
+/// So many pages are counted for the ring, and for no other value.
+#[must_use = "the pages count for ever otherwise"]
+pub(crate) struct LockedPages<'ring> {
+    pages: usize,
+    _brand: Brand<'ring>,
+}
 
-impl CqLocked {
+impl LockedPages<'_> {
+    /// None.
+    #[inline]
+    pub(crate) fn none() -> Self {
+        Self {
+            pages: 0,
+            _brand: PhantomData,
+        }
+    }
+
+    /// Whether there are none.
+    #[inline]
+    pub(crate) fn is_none(&self) -> bool {
+        self.pages == 0
+    }
+}
+
+impl<'ring> AddAssign for LockedPages<'ring> {
+    #[inline]
+    fn add_assign(&mut self, other: LockedPages<'ring>) {
+        // INVARIANT: The pages of `other`, which is gone, are this value's now.
+        self.pages += other.pages;
+    }
+}
+
+/// Keeps a ring from going away.
+///
+/// # Invariants
+///
+/// The value owns a reference to the ring, in `ctx->refs`.
+pub(crate) struct RingRef(NonNull<bindings::io_ring_ctx>);
+
+impl RingRef {
+    /// Takes a reference.
+    #[inline]
+    pub(crate) fn new(lock: &Locked<'_>) -> Self {
+        // SAFETY: The pointer is valid by the invariants of `Locked`.
+        unsafe { bindings::io_notif_ctx_get(lock.ctx()) };
+        // INVARIANT: Just taken.
+        Self(lock.ctx)
+    }
+}
+
+impl Drop for RingRef {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants there's a reference, which is not used any more.
+        unsafe { bindings::io_notif_ctx_put(self.0.as_ptr()) }
+    }
+}
+
+/// Proof that a ring's CQ may be written, by who has the ring's lock.
+pub(crate) struct CqLocked<'a, 'ring>(&'a mut Locked<'ring>);
+
+impl<'a, 'ring> CqLocked<'a, 'ring> {
     /// Bears witness that the caller may post CQEs.
     ///
     /// # Safety
     ///
-    /// The caller must have been called as `io_notif_ops::post`.
+    /// The caller must have been called as `io_notif_ops::post` for the ring of `lock`.
     #[inline]
-    pub(crate) unsafe fn assume() -> Self {
-        Self(())
+    pub(crate) unsafe fn assume(lock: &'a mut Locked<'ring>) -> Self {
+        Self(lock)
+    }
+
+    /// The ring's lock.
+    #[inline]
+    pub(crate) fn lock(&mut self) -> &mut Locked<'ring> {
+        self.0
+    }
+
+    /// Posts a CQE. It overflows when the CQ is full.
+    #[inline]
+    pub(crate) fn fill(&mut self, user_data: u64, res: i32, cflags: u32) {
+        // SAFETY: The pointer is valid by the invariants of `Locked`, and the CQ is locked.
+        unsafe { bindings::io_notif_fill_cqe(self.0.ctx(), user_data, res, cflags) }
+    }
+}
+
+/// Numbers for the notifiers of a ring: each a larger one.
+///
+/// # Invariants
+///
+/// There is one value for a ring at a time, and no number twice while there's a notifier that has it
+/// or a buffer that knows of it.
+pub(crate) struct Ids<'ring> {
+    last: u64,
+    _brand: Brand<'ring>,
+}
+
+/// The number of a notifier, which no other of the ring has.
+pub(crate) struct Id<'ring>(pub(super) u64, Brand<'ring>);
+
+impl<'ring> Ids<'ring> {
+    /// Begins with 1.
+    ///
+    /// # Safety
+    ///
+    /// The ring must have no other value of this type, nor a notifier.
+    pub(crate) unsafe fn new() -> Self {
+        // INVARIANT: By the safety requirements of this function. The buffers of notifiers that were
+        // before know of none, see `Buffer::put`.
+        Self {
+            last: 0,
+            _brand: PhantomData,
+        }
+    }
+
+    /// The next number.
+    #[inline]
+    pub(crate) fn next(&mut self) -> Id<'ring> {
+        self.last += 1;
+        Id(self.last, PhantomData)
+    }
+
+    /// The last number that was given.
+    pub(crate) fn last(&self) -> u64 {
+        self.last
     }
 }

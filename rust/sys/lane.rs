@@ -1,107 +1,114 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The way of released notifiers to the task of a plain ring.
+//! The way of completed notifiers to their ring.
 //!
 //! C header: [`io_uring/notif/shim/slot.h`](srctree/io_uring/notif/shim/slot.h)
 
-use super::{
-    Ctx,
-    Owned, //
+use super::ctx::{
+    Brand,
+    Locked, //
+};
+use core::{
+    marker::PhantomData,
+    mem::ManuallyDrop,
+    ptr::NonNull, //
 };
 use kernel::{
     bindings,
     current,
     prelude::*,
-    types::Opaque, //
+    sync::{
+        atomic::Relaxed,
+        Refcount, //
+    }, //
 };
 
-/// `struct io_notif_lane`: a queue of released notifiers that task_work of one task empties.
+/// A reference to a `struct io_notif_lane`, a queue of completed notifiers that task_work empties.
+///
+/// Each notifier that is to go by the lane has one, so that a lane is never freed before.
 ///
 /// # Invariants
 ///
-/// The lane is initialised, and is dropped only without a notifier in flight on it: `notifiers`
-/// counts them, under the ring's `uring_lock`.
-#[pin_data(PinnedDrop)]
-pub(crate) struct Lane {
-    #[pin]
-    inner: Opaque<bindings::io_notif_lane>,
+/// The pointer is valid, and the value owns one of the lane's references. The lane is one of the
+/// ring that `'ring` stands for.
+pub(crate) struct Lane<'ring>(NonNull<bindings::io_notif_lane>, Brand<'ring>);
+
+// SAFETY: The queue is lockless, references are counted atomically, and the reference to the task may
+// be dropped by any other.
+unsafe impl Send for Lane<'_> {}
+
+impl<'ring> Lane<'ring> {
+    /// Makes a lane for requests of the current task, whose `task_struct` it keeps. Task context, may
+    /// sleep. Fails with `ENOMEM`.
+    pub(crate) fn new(lock: &mut Locked<'ring>) -> Result<Self> {
+        // SAFETY: The ring is valid.
+        let lane = unsafe { bindings::io_notif_lane_alloc(lock.ctx()) };
+        // INVARIANT: A new lane has one reference, which the value takes.
+        Ok(Self(NonNull::new(lane).ok_or(ENOMEM)?, PhantomData))
+    }
+
+    /// Whether a notifier is to go by the lane: whether this reference isn't the only one.
+    pub(crate) fn is_used(&self) -> bool {
+        self.refs().as_atomic().load(Relaxed) != 1
+    }
+
+    /// Whether the lane leads to the current task, and to the program that it runs, or serves all.
+    #[inline]
+    pub(crate) fn is_current(&self) -> bool {
+        // SAFETY: The lane is valid, and its task and exec_id don't change. The current task is valid.
+        unsafe { bindings::io_notif_lane_leads(self.0.as_ptr(), current!().as_ptr()) }
+    }
+
+    /// Has a kworker do what is queued to the lane's task. For a ring that is closed.
+    pub(crate) fn divert(&self, _lock: &mut Locked<'ring>) {
+        // SAFETY: The lane is valid, and the lock is held.
+        unsafe { bindings::io_notif_lane_divert(self.0.as_ptr()) }
+    }
+
+    #[inline]
+    pub(super) fn as_ptr(&self) -> *mut bindings::io_notif_lane {
+        self.0.as_ptr()
+    }
+
+    /// Passes the reference to C.
+    #[inline]
+    pub(super) fn into_raw(self) -> *mut bindings::io_notif_lane {
+        ManuallyDrop::new(self).0.as_ptr()
+    }
+
+    /// Takes a reference from C.
+    ///
+    /// # Safety
+    ///
+    /// `lane` must come from [`Lane::into_raw`], for the same ring, and not be used any more.
+    #[inline]
+    pub(super) unsafe fn from_raw(lane: NonNull<bindings::io_notif_lane>) -> Self {
+        // INVARIANT: The reference that `into_raw()` gave away.
+        Self(lane, PhantomData)
+    }
+
+    #[inline]
+    fn refs(&self) -> &Refcount {
+        // SAFETY: The lane is valid. `Refcount` is a transparent wrapper of `refcount_t`.
+        unsafe { &*(&raw mut (*self.0.as_ptr()).refs).cast::<Refcount>() }
+    }
 }
 
-// SAFETY: The queue is lockless, and the reference to the task may be dropped by any other.
-unsafe impl Send for Lane {}
-
-impl Lane {
-    /// Makes a lane to the current task, whose `task_struct` it keeps.
-    pub(crate) fn new(ctx: Ctx) -> Result<Pin<KBox<Self>>> {
-        KBox::pin_init(
-            pin_init!(Self {
-                // SAFETY: The place is pinned and not moved until it is dropped.
-                inner <- Opaque::ffi_init(|lane| unsafe {
-                    bindings::io_notif_lane_init(lane, ctx.as_ptr())
-                }),
-            }),
-            GFP_KERNEL_ACCOUNT,
-        )
-    }
-
-    /// Counts a notifier that is to go by the lane. For who holds the ring's `uring_lock`, as all do
-    /// who have its lanes.
+impl Clone for Lane<'_> {
     #[inline]
-    pub(crate) fn enter(self: Pin<&Self>) -> *mut bindings::io_notif_lane {
-        let lane = self.as_ptr();
-        // SAFETY: The lane is initialised, and the lock is held.
-        unsafe { (*lane).notifiers += 1 };
-        lane
-    }
-
-    /// Whether notifiers are to go by the lane.
-    pub(crate) fn is_used(self: Pin<&Self>) -> bool {
-        // SAFETY: As in `enter()`.
-        unsafe { (*self.as_ptr()).notifiers != 0 }
-    }
-
-    /// What `io_notif_queue()` takes.
-    #[inline]
-    fn as_ptr(self: Pin<&Self>) -> *mut bindings::io_notif_lane {
-        self.get_ref().inner.get()
-    }
-
-    /// Whether the lane leads to the current task, and to the program that it runs.
-    #[inline]
-    pub(crate) fn is_current(self: Pin<&Self>) -> bool {
-        // SAFETY: The lane is initialised, and its task and exec_id don't change. The current task
-        // is valid.
-        unsafe { bindings::io_notif_lane_leads(self.as_ptr(), current!().as_ptr()) }
+    fn clone(&self) -> Self {
+        self.refs().inc();
+        // INVARIANT: Just counted.
+        Self(self.0, PhantomData)
     }
 }
 
-#[pinned_drop]
-impl PinnedDrop for Lane {
-    fn drop(self: Pin<&mut Self>) {
-        // SAFETY: The lane is initialised. By the type invariants it is neither queued nor run.
-        unsafe { bindings::io_notif_lane_exit(self.inner.get()) }
-    }
-}
-
-/// Takes all notifiers off a lane, in the order in which they were released.
-///
-/// # Safety
-///
-/// `lane` must be valid, and the caller must be what runs it.
-pub(crate) unsafe fn drain(lane: *mut bindings::io_notif_lane, mut f: impl FnMut(Owned)) {
-    // SAFETY: The lane is valid.
-    let mut node = unsafe {
-        let all = bindings::llist_del_all(&raw mut (*lane).done);
-        bindings::llist_reverse_order(all)
-    };
-    while !node.is_null() {
-        // SAFETY: The list is ours now, and on it are io_kiocbs of notifiers. The node is part of
-        // what is passed on, and not used after that.
-        let owned = unsafe {
-            let kiocb = bindings::io_notif_node_kiocb(node);
-            node = (*node).next;
-            Owned::from_kiocb(kiocb)
-        };
-        f(owned);
+impl Drop for Lane<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.refs().dec_and_test() {
+            // SAFETY: That was the last reference, so no notifier is on the lane or will be.
+            unsafe { bindings::io_notif_lane_free(self.0.as_ptr()) }
+        }
     }
 }

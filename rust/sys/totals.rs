@@ -14,11 +14,11 @@ pub(crate) enum Total {
     Created = bindings::io_notif_total_IO_NOTIF_CREATED,
     /// Notifiers that came to a slot from the cache.
     Reused = bindings::io_notif_total_IO_NOTIF_REUSED,
-    /// Notifiers that a request or a flush released, where completions are flushed.
+    /// Notifiers that a request or a flush completed, where completions are flushed.
     CompletedInline = bindings::io_notif_total_IO_NOTIF_COMPLETED_INLINE,
     /// Notifiers that went by way of task_work.
     CompletedTaskWork = bindings::io_notif_total_IO_NOTIF_COMPLETED_TASK_WORK,
-    /// Notifiers that followed another one, as they met in an skb.
+    /// Links that were made, as notifiers met in an skb.
     Linked = bindings::io_notif_total_IO_NOTIF_LINKED,
     /// Notifiers of which bytes were copied.
     Copied = bindings::io_notif_total_IO_NOTIF_COPIED,

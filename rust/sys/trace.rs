@@ -4,7 +4,7 @@
 //!
 //! C header: [`io_uring/notif/shim/trace.h`](srctree/io_uring/notif/shim/trace.h)
 
-use super::Ctx;
+use super::Locked;
 use kernel::{
     bindings,
     ffi::c_uint,
@@ -72,21 +72,21 @@ pub(crate) fn flush_is_enabled() -> bool {
 
 /// A request of `len` bytes has attached to the notifier `id` in `slot`, as number `attached`.
 #[inline(always)]
-pub(crate) fn attach(ctx: Ctx, slot: u16, id: u64, attached: u64, len: usize) {
+pub(crate) fn attach(lock: &Locked<'_>, slot: u16, id: u64, attached: u64, len: usize) {
     // SAFETY: There are no requirements.
-    unsafe { io_uring_notif_attach(ctx.as_ptr(), slot.into(), id, attached, len) }
+    unsafe { io_uring_notif_attach(lock.ctx(), slot.into(), id, attached, len) }
 }
 
 /// The notifier `id`, to which `attached` requests have attached, has left `slot` with number `seq`.
 #[inline(always)]
-pub(crate) fn flush(ctx: Ctx, slot: u16, id: u64, seq: u32, attached: u64) {
+pub(crate) fn flush(lock: &Locked<'_>, slot: u16, id: u64, seq: u32, attached: u64) {
     // SAFETY: There are no requirements.
-    unsafe { io_uring_notif_flush(ctx.as_ptr(), slot.into(), id, seq, attached) }
+    unsafe { io_uring_notif_flush(lock.ctx(), slot.into(), id, seq, attached) }
 }
 
 /// The CQE of the notifier `id` has been posted.
 #[inline(always)]
-pub(crate) fn complete(ctx: Ctx, id: u64, tag: u64, res: i32, cflags: u32) {
+pub(crate) fn complete(lock: &Locked<'_>, id: u64, tag: u64, res: i32, cflags: u32) {
     // SAFETY: There are no requirements.
-    unsafe { io_uring_notif_complete(ctx.as_ptr(), id, tag, res, cflags) }
+    unsafe { io_uring_notif_complete(lock.ctx(), id, tag, res, cflags) }
 }

@@ -18,10 +18,10 @@ use kernel::{
 
 /// `struct io_uring_notification_register` as the program passed it.
 #[repr(transparent)]
-pub(crate) struct Registration(bindings::io_uring_notification_register);
+pub(crate) struct RegisterArg(bindings::io_uring_notification_register);
 
 // SAFETY: All fields are integers without padding between them.
-unsafe impl FromBytes for Registration {}
+unsafe impl FromBytes for RegisterArg {}
 
 /// `struct io_uring_notification_slot` as the program passed it.
 #[repr(transparent)]
@@ -30,7 +30,7 @@ pub(crate) struct SlotConfig(pub(crate) bindings::io_uring_notification_slot);
 // SAFETY: All fields are integers without padding between them.
 unsafe impl FromBytes for SlotConfig {}
 
-impl Registration {
+impl RegisterArg {
     /// Reads the argument of the system call.
     ///
     /// Fails with `EINVAL` for a wrong size, a reserved field or an unknown flag that is set, or a
@@ -42,7 +42,7 @@ impl Registration {
         let reg: Self = UserSlice::new(arg, size).reader().read()?;
         if reg.0.resv2 != 0
             || reg.0.resv3 != 0
-            || reg.0.flags & !bindings::IORING_NOTIF_REG_TYPED_CQE != 0
+            || reg.0.flags & !bindings::IORING_NOTIF_REG_RAW_SEQ != 0
             || reg.0.nr_slots == 0
             || reg.0.nr_slots > bindings::IORING_MAX_NOTIF_SLOTS
         {
@@ -51,9 +51,9 @@ impl Registration {
         Ok(reg)
     }
 
-    /// Whether notifications are to be known by the flags of their CQE.
-    pub(crate) fn typed(&self) -> bool {
-        self.0.flags & bindings::IORING_NOTIF_REG_TYPED_CQE != 0
+    /// Whether the flags of a notification's CQE are the sequence number, and nothing else.
+    pub(crate) fn raw_seq(&self) -> bool {
+        self.0.flags & bindings::IORING_NOTIF_REG_RAW_SEQ != 0
     }
 
     /// How many slots there are to be.

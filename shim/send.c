@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Notification slots: sending. IORING_OP_SEND_ZC and IORING_OP_SENDMSG_ZC that
+ * ask for a slot, as ../../net.c does those that don't. A request attaches to a
+ * notifier, and passes the notifier's ubuf_info to the socket in place of one of
+ * its own.
+ */
+#include <linux/errno.h>
+#include <linux/io_uring.h>
+#include <linux/net.h>
+#include <linux/skbuff.h>
+#include <linux/socket.h>
+#include <linux/uio.h>
+
+#include <uapi/linux/io_uring.h>
+
+#include "../../io_uring.h"
+#include "../../net.h"
+#include "../../rsrc.h"
+#include "slot.h"
+
+/*
+ * The network stack may copy what it was asked not to and never tell, when the
+ * device has no scatter-gather for instance. So count what it takes.
+ */
+static inline void io_slot_count(struct iov_iter *from, size_t taken)
+{
+	container_of(from, struct io_async_msghdr, msg.msg_iter)->zc_len += taken;
+}
+
+/* What is counted and then reverted would hide that it was copied. */
+static inline int io_slot_count_filled(struct iov_iter *from, size_t count,
+				       int ret)
+{
+	if (likely(ret != -EFAULT))
+		io_slot_count(from, count - from->count);
+	return ret;
+}
+
+static noinline int io_slot_sg_from_bvec(struct sk_buff *skb,
+					 struct iov_iter *from, size_t length)
+{
+	size_t count = from->count;
+
+	return io_slot_count_filled(from, count,
+				    __zerocopy_fill_skb_from_bvec(skb, from,
+								  length));
+}
+
+/* Registered buffers, which the notifier keeps. */
+static int io_slot_sg_from_iter(struct sk_buff *skb, struct iov_iter *from,
+				size_t length)
+{
+	size_t filled = zerocopy_fill_skb_from_segment(skb, from, length);
+
+	if (unlikely(!filled))
+		return io_slot_sg_from_bvec(skb, from, length);
+	io_slot_count(from, filled);
+	return 0;
+}
+
+/* Plain buffers. */
+static int io_slot_sg_from_iter_iovec(struct sk_buff *skb,
+				      struct iov_iter *from, size_t length)
+{
+	size_t count = from->count;
+
+	skb_zcopy_downgrade_managed(skb);
+	return io_slot_count_filled(from, count,
+				    zerocopy_fill_skb_from_iter(skb, from,
+								length));
+}
+
+static int io_slot_send_setup(struct io_kiocb *req,
+			      const struct io_uring_sqe *sqe)
+{
+	struct io_sr_msg *zc = io_kiocb_to_cmd(req, struct io_sr_msg);
+
+	zc->len = READ_ONCE(sqe->len);
+	zc->msg_flags = READ_ONCE(sqe->msg_flags) | MSG_NOSIGNAL | MSG_ZEROCOPY;
+	req->buf_index = READ_ONCE(sqe->buf_index);
+	if (zc->msg_flags & MSG_DONTWAIT)
+		req->flags |= REQ_F_NOWAIT;
+
+	if (io_is_compat(req->ctx))
+		zc->msg_flags |= MSG_CMSG_COMPAT;
+
+	if (unlikely(!io_msg_alloc_async(req)))
+		return -ENOMEM;
+
+	if (likely(req->opcode == IORING_OP_SEND_ZC))
+		return __io_send_setup(req, sqe);
+	if (unlikely(sqe->addr2 || sqe->addr_len))
+		return -EINVAL;
+	return io_sendmsg_setup(req, sqe);
+}
+
+/**
+ * io_slot_send_prep() - prepare a request that asks for a slot
+ * @req:	the request; the flags of its struct io_sr_msg are those of @sqe
+ * @sqe:	its SQE
+ *
+ * Attaches last, as what fails in here has never been attached. From then on the
+ * request stays with the notifier until it is over, whichever way it takes.
+ *
+ * Return: 0, or why it can't be sent.
+ */
+int io_slot_send_prep(struct io_kiocb *req, const struct io_uring_sqe *sqe)
+{
+	struct io_sr_msg *zc = io_kiocb_to_cmd(req, struct io_sr_msg);
+	struct io_async_msghdr *kmsg;
+	unsigned long nr_pages = 0;
+	struct io_notif_head *notif;
+	size_t len;
+	int ret;
+
+	zc->slot_notif = NULL;
+	if (unlikely(READ_ONCE(sqe->__pad2[0])))
+		return -EINVAL;
+	if (zc->flags & ~(IO_ZC_FLAGS_VALID | IO_ZC_FLAGS_SLOT) ||
+	    !(zc->flags & IORING_SEND_ZC_NOTIF_SLOT))
+		return -EINVAL;
+	/* the tag comes from the slot */
+	if (unlikely(READ_ONCE(sqe->addr3)))
+		return -EINVAL;
+
+	ret = io_slot_send_setup(req, sqe);
+	if (unlikely(ret))
+		return ret;
+
+	kmsg = req->async_data;
+	if (zc->flags & IORING_RECVSEND_FIXED_BUF) {
+		kmsg->msg.sg_from_iter = io_slot_sg_from_iter;
+		/* how long those of a vector are is not known yet */
+		len = zc->flags & IORING_SEND_VECTORIZED ? SIZE_MAX :
+							   (u32)zc->len;
+	} else {
+		kmsg->msg.sg_from_iter = io_slot_sg_from_iter_iovec;
+		len = iov_iter_count(&kmsg->msg.msg_iter);
+		if (req->ctx->user)
+			nr_pages = iov_iter_npages(&kmsg->msg.msg_iter, INT_MAX);
+	}
+	notif = io_notif_attach(req->ctx, READ_ONCE(sqe->notification_idx), len,
+				zc->flags, nr_pages);
+	if (IS_ERR(notif))
+		return PTR_ERR(notif);
+	zc->slot_notif = notif;
+	/* a notification may come along with the CQE of the request */
+	req->flags |= REQ_F_NEED_CLEANUP | REQ_F_POLL_NO_LAZY;
+	if (unlikely(len < notif->copy_below))
+		zc->flags |= IORING_SEND_ZC_COPY;
+	return 0;
+}
+
+static noinline int io_slot_import_vec(struct io_kiocb *req,
+				       struct io_async_msghdr *kmsg,
+				       unsigned int issue_flags)
+{
+	struct io_sr_msg *sr = io_kiocb_to_cmd(req, struct io_sr_msg);
+	struct iov_iter *iter = &kmsg->msg.msg_iter;
+	int ret;
+
+	ret = io_import_reg_vec(ITER_SOURCE, iter, req, &kmsg->vec,
+				iter->nr_segs, issue_flags);
+	if (unlikely(ret))
+		return ret;
+	if (iov_iter_count(iter) < sr->slot_notif->copy_below) {
+		/* the request's own reference is enough */
+		sr->flags |= IORING_SEND_ZC_COPY;
+		return 0;
+	}
+	io_ring_submit_lock(req->ctx, issue_flags);
+	ret = io_notif_pin(req->ctx, sr->slot_notif, req->buf_node);
+	io_ring_submit_unlock(req->ctx, issue_flags);
+	return ret;
+}
+
+static __always_inline int io_slot_import(struct io_kiocb *req,
+					  struct io_async_msghdr *kmsg,
+					  unsigned int issue_flags)
+{
+	struct io_sr_msg *sr = io_kiocb_to_cmd(req, struct io_sr_msg);
+	struct iov_iter *iter = &kmsg->msg.msg_iter;
+	struct io_rsrc_node *node;
+
+	if (unlikely(sr->flags & IORING_SEND_VECTORIZED))
+		return io_slot_import_vec(req, kmsg, issue_flags);
+
+	node = io_notif_buf_node(req, sr->slot_notif, issue_flags);
+	if (IS_ERR(node))
+		return PTR_ERR(node);
+	if (likely(io_import_send_buf(node->buf, iter,
+				      (u64)(uintptr_t)sr->buf, sr->len)))
+		return 0;
+	return io_import_fixed(ITER_SOURCE, iter, node->buf,
+			       (u64)(uintptr_t)sr->buf, sr->len);
+}
+
+/**
+ * io_slot_send() - issue a request that is attached to a notifier
+ * @req:		the request
+ * @issue_flags:	IO_URING_F_*
+ *
+ * Return: IOU_COMPLETE, or a negative error as any ->issue().
+ */
+int io_slot_send(struct io_kiocb *req, unsigned int issue_flags)
+{
+	struct io_sr_msg *sr = io_kiocb_to_cmd(req, struct io_sr_msg);
+	struct io_async_msghdr *kmsg = req->async_data;
+	struct socket *sock;
+	unsigned int msg_flags;
+	int ret, min_ret = 0;
+
+	sock = sock_from_file(req->file);
+	if (unlikely(!sock))
+		return -ENOTSOCK;
+	if (unlikely(!test_bit(SOCK_SUPPORT_ZC, &sock->flags)))
+		return -EOPNOTSUPP;
+	if (!(req->flags & REQ_F_POLLED) &&
+	    (sr->flags & IORING_RECVSEND_POLL_FIRST))
+		return -EAGAIN;
+
+	if (req->flags & REQ_F_IMPORT_BUFFER) {
+		ret = io_slot_import(req, kmsg, issue_flags);
+		if (unlikely(ret))
+			return ret;
+		req->flags &= ~REQ_F_IMPORT_BUFFER;
+	}
+
+	msg_flags = sr->msg_flags;
+	if (issue_flags & IO_URING_F_NONBLOCK)
+		msg_flags |= MSG_DONTWAIT;
+	if (msg_flags & MSG_WAITALL)
+		min_ret = iov_iter_count(&kmsg->msg.msg_iter);
+
+	kmsg->zc_len = 0;
+	kmsg->msg.msg_ubuf = &sr->slot_notif->ubuf;
+	if (unlikely(sr->flags & IORING_SEND_ZC_COPY)) {
+		kmsg->msg.msg_ubuf = NULL;
+		msg_flags &= ~MSG_ZEROCOPY;
+	}
+
+	if (likely(req->opcode == IORING_OP_SEND_ZC)) {
+		msg_flags &= ~MSG_INTERNAL_SENDMSG_FLAGS;
+		kmsg->msg.msg_flags = msg_flags;
+		ret = sock_sendmsg(sock, &kmsg->msg);
+	} else {
+		kmsg->msg.msg_control_user = sr->msg_control;
+		ret = __sys_sendmsg_sock(sock, &kmsg->msg, msg_flags);
+	}
+
+	if (ret > 0 && unlikely(kmsg->zc_len < ret))
+		io_notif_copied(sr->slot_notif);
+
+	if (unlikely(ret < min_ret)) {
+		if (ret == -EAGAIN && (issue_flags & IO_URING_F_NONBLOCK))
+			return -EAGAIN;
+
+		if (ret > 0 && io_net_retry(sock, sr->msg_flags)) {
+			sr->done_io += ret;
+			return -EAGAIN;
+		}
+		if (ret == -ERESTARTSYS)
+			ret = -EINTR;
+		req_set_fail(req);
+	}
+
+	if (ret >= 0)
+		ret += sr->done_io;
+	else if (sr->done_io)
+		ret = sr->done_io;
+
+	/* nobody flushes completions in io-wq: io_slot_send_cleanup() detaches */
+	if (likely(!(issue_flags & IO_URING_F_UNLOCKED))) {
+		io_notif_detach(req->ctx, sr->slot_notif, false);
+		sr->slot_notif = NULL;
+		io_req_msg_cleanup(req, 0);
+	}
+	io_req_set_res(req, ret, 0);
+	return IOU_COMPLETE;
+}
+
+/**
+ * io_slot_send_cleanup() - detach a request that is over
+ * @req:	the request, of a ring with ->uring_lock held; may have been
+ *		detached, or never been attached
+ */
+void io_slot_send_cleanup(struct io_kiocb *req)
+{
+	struct io_sr_msg *sr = io_kiocb_to_cmd(req, struct io_sr_msg);
+
+	if (!sr->slot_notif)
+		return;
+	io_notif_detach(req->ctx, sr->slot_notif, true);
+	sr->slot_notif = NULL;
+}
