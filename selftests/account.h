@@ -44,6 +44,12 @@ static inline long locked_pages(struct io_uring *probe, char *page)
 	return set_limit(MAX_PAGES) ?: low - 1;
 }
 
+/* What a segment of @len bytes at @addr counts: the pages that it touches. */
+static inline long pages_of(const void *addr, size_t len)
+{
+	return ((unsigned long)addr % 4096 + len + 4095) / 4096;
+}
+
 /* KiB of a field of /proc/self/status */
 static inline long status_kb(const char *field)
 {

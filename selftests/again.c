@@ -59,16 +59,21 @@ TEST_F(stream, contract_03_format_of_its_own_slots)
 	ASSERT_ALL_IN_FLIGHT(0, 0);
 	ASSERT_EQ(0, unregister_slots(&self->ring));
 	ASSERT_EQ(0, register_slots_as(&self->ring, &slot, 1,
-				       IORING_NOTIF_REG_TYPED_CQE));
+				       IORING_NOTIF_REG_RAW_SEQ));
 	ASSERT_RECEIVED(&self->net, self->want, DATA_LEN);
 	ASSERT_NOTIF(&self->ring, TAG(0), 0);
+	STREAM_SEND(0, 1000, 0, IORING_RECVSEND_NOTIF_FLUSH);
+	ASSERT_SUBMIT(&self->ring, 1);
+	ASSERT_CQE(&self->ring, REQ(0), 1000, 0);
+	ASSERT_RECEIVED(&self->net, self->want, 1000);
+	ASSERT_CQE(&self->ring, TAG(9), 0, 0);
 }
 
 /*
- * A notifier that follows another one in an skb was copied if that was: always on
- * lo, where the receiver gets a copy, and never by the NIC.
+ * Notifiers that are linked in an skb were all copied if that was: always on lo,
+ * where the receiver gets a copy, and never by the NIC.
  */
-TEST_F(stream, contract_03_follower_says_if_copied)
+TEST_F(stream, contract_03_linked_says_if_copied)
 {
 	const __s32 want = variant->link == NET_LO ?
 			   (__s32)IORING_NOTIF_USAGE_ZC_COPIED : 0;
@@ -93,8 +98,8 @@ TEST_F(stream, contract_03_follower_says_if_copied)
 	ASSERT_EQ(32, notifs);
 }
 
-/* What the older one sent too short not to be copied is none of the follower's. */
-TEST_F(stream, contract_07_follower_of_a_copied_request)
+/* What one sent too short not to be copied is none of those linked with it. */
+TEST_F(stream, contract_07_linked_with_a_copied_request)
 {
 	const struct io_uring_notification_slot slots[] = {
 		{ .tag = TAG(0), .copy_below = 1000 }, { .tag = TAG(1) },
@@ -173,15 +178,19 @@ static void fill_cq(struct __test_metadata *_metadata,
 }
 
 /*
- * A number with the bit of IORING_CQE_F_32 must not make the CQE a large one:
+ * A raw number with the bit of IORING_CQE_F_32 must not make the CQE a large one:
  * the last of a full CQ ring would go on into the first, which is not read yet.
  * Neither may it as it waits for a CQ that is full.
  */
 TEST_F(ring, contract_03_number_with_any_bit)
 {
+	const struct io_uring_notification_slot slot = { .tag = TAG(0) };
 	const unsigned int entries = *self->ring.cq.kring_mask + 1;
 	unsigned int seq, i;
 
+	ASSERT_EQ(0, unregister_slots(&self->ring));
+	ASSERT_EQ(0, register_slots_as(&self->ring, &slot, 1,
+				       IORING_NOTIF_REG_RAW_SEQ));
 	for (seq = 0; seq < 0x8000; seq += 32) {
 		for (i = 0; i < 32; i++) {
 			prep_failing(self);
@@ -192,20 +201,20 @@ TEST_F(ring, contract_03_number_with_any_bit)
 		for (i = 0; i < 32; i++)
 			ASSERT_CQE(&self->ring, REQ(0), -EBADF, 0);
 		for (i = 0; i < 32; i++)
-			ASSERT_NOTIF(&self->ring, TAG(0), seq + i);
+			ASSERT_CQE(&self->ring, TAG(0), 0, seq + i);
 	}
 
 	fill_cq(_metadata, self, entries - 1);
 	ASSERT_FLUSH(&self->ring, 0, 1);
 	for (i = 0; i < entries - 1; i++)
 		ASSERT_CQE(&self->ring, REQ(0), -EBADF, 0);
-	ASSERT_NOTIF(&self->ring, TAG(0), 0x8000);
+	ASSERT_CQE(&self->ring, TAG(0), 0, 0x8000);
 
 	fill_cq(_metadata, self, entries);
 	ASSERT_FLUSH(&self->ring, 0, 1);
 	for (i = 0; i < entries; i++)
 		ASSERT_CQE(&self->ring, REQ(0), -EBADF, 0);
-	ASSERT_NOTIF(&self->ring, TAG(0), 0x8001);
+	ASSERT_CQE(&self->ring, TAG(0), 0, 0x8001);
 }
 
 /*

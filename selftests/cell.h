@@ -173,7 +173,7 @@ static inline void finish_notifier(struct __test_metadata *_metadata,
 	}
 	ASSERT_EQ(0, ring_next(&self->ring, &cqe)) IN_CELL;
 	if (!flushed && cqe.user_data == FLUSH_REQ) {
-		ASSERT_EQ(0, cqe.res) IN_CELL;
+		ASSERT_EQ(1, cqe.res) IN_CELL;
 		ASSERT_EQ(0, ring_next(&self->ring, &cqe)) IN_CELL;
 		flushed = true;
 	}
@@ -182,7 +182,7 @@ static inline void finish_notifier(struct __test_metadata *_metadata,
 		return;
 	ASSERT_EQ(0, ring_next(&self->ring, &cqe)) IN_CELL;
 	ASSERT_EQ(FLUSH_REQ, cqe.user_data) IN_CELL;
-	ASSERT_EQ(0, cqe.res) IN_CELL;
+	ASSERT_EQ(1, cqe.res) IN_CELL;
 }
 
 #endif

@@ -3,9 +3,10 @@
  * Flushes and the requests around them: those that fail, are linked, drained, or
  * run by io-wq.
  */
+#include "answers.h"
 #include "slots.h"
 
-/* The flag of a request that never ran, as the one before it failed. */
+/* A request that never runs, as the one before it failed, has flushed. */
 TEST_F(slots, contract_04_flag_in_a_broken_chain)
 {
 	prep_slot_send(&self->ring, -1, self->data, 100, 0, 0)->flags =
@@ -15,26 +16,27 @@ TEST_F(slots, contract_04_flag_in_a_broken_chain)
 	ASSERT_SUBMIT(&self->ring, 2);
 	ASSERT_CQE(&self->ring, REQ(0), -EBADF, 0);
 	ASSERT_CQE(&self->ring, REQ(1), -ECANCELED, 0);
-	ASSERT_QUIET(&self->ring);
-
-	/* the slot has the same notifier still */
-	ASSERT_SENT(0, IORING_RECVSEND_NOTIF_FLUSH);
 	ASSERT_NOTIF(&self->ring, TAG(0), 0);
+	ASSERT_SENT(0, IORING_RECVSEND_NOTIF_FLUSH);
+	ASSERT_NOTIF(&self->ring, TAG(0), 1);
 }
 
-/* A hard link goes on after a failure, and then the flag acts. */
+/* Each has the flag, so each has a notifier, the one that fails too. */
 TEST_F(slots, contract_04_flag_in_a_hard_chain)
 {
+	struct answers all;
+
 	prep_slot_send(&self->ring, -1, self->data, 100, 0,
 		       IORING_RECVSEND_NOTIF_FLUSH)->flags = IOSQE_IO_HARDLINK;
 	prep_slot_send(&self->ring, self->net.tx, self->data, 100, 0,
 		       IORING_RECVSEND_NOTIF_FLUSH)->user_data = REQ(1);
 	ASSERT_SUBMIT(&self->ring, 2);
-	ASSERT_CQE(&self->ring, REQ(0), -EBADF, 0);
-	ASSERT_CQE(&self->ring, REQ(1), 100, 0);
-	ASSERT_NOTIF(&self->ring, TAG(0), 0);
+	TAKE(&all, 4);
+	ASSERT_NOTIFIED(&all, TAG(0), 0, REQ(0), -EBADF);
+	ASSERT_NOTIFIED(&all, TAG(0), 1, REQ(1), 100);
+	ASSERT_RECEIVED(&self->net, self->data, 100);
 	ASSERT_SENT(0, IORING_RECVSEND_NOTIF_FLUSH);
-	ASSERT_NOTIF(&self->ring, TAG(0), 1);
+	ASSERT_NOTIF(&self->ring, TAG(0), 2);
 }
 
 /* A chain is prepared as a whole, so what comes after the flush is attached. */
@@ -76,21 +78,16 @@ TEST_F(slots, contract_04_explicit_in_a_broken_chain)
 /* After the CQE of a flush there is a new notifier, whoever ran the flush. */
 TEST_F(slots, contract_04_explicit_in_io_wq)
 {
-	unsigned int seq, i;
+	struct answers all;
+	unsigned int seq;
 
 	for (seq = 0; seq < 8; seq++) {
-		struct io_uring_cqe cqe = {};
-
 		ASSERT_SENT(0, 0);
 		prep_flush(&self->ring, 0, NR_SLOTS, 0)->flags = IOSQE_ASYNC;
 		ASSERT_SUBMIT(&self->ring, 1);
-		for (i = 0; i < 2; i++) {
-			ASSERT_EQ(0, ring_next(&self->ring, &cqe));
-			ASSERT_EQ(0, cqe.res);
-			ASSERT_EQ(cqe.user_data == TAG(0) ? seq : 0, cqe.flags);
-			ASSERT_TRUE(cqe.user_data == TAG(0) ||
-				    cqe.user_data == FLUSH_REQ);
-		}
+		TAKE(&all, 2);
+		ASSERT_ANSWERED(&all, FLUSH_REQ, 1);
+		ASSERT_HAS_NOTIF(&all, TAG(0), seq);
 	}
 }
 
@@ -98,6 +95,7 @@ TEST_F(slots, contract_04_explicit_in_io_wq)
 TEST_F(slots, contract_04_explicit_drained)
 {
 	struct io_uring_cqe cqe = {};
+	struct answers all;
 	unsigned int i;
 
 	for (i = 0; i < 6; i++)
@@ -109,20 +107,17 @@ TEST_F(slots, contract_04_explicit_drained)
 		ASSERT_EQ(0, ring_next(&self->ring, &cqe));
 		ASSERT_EQ(REQ(0), cqe.user_data);
 	}
-	for (i = 0; i < 3; i++) {
-		ASSERT_EQ(0, ring_next(&self->ring, &cqe));
-		ASSERT_EQ(0, cqe.res);
-		ASSERT_EQ(0, cqe.flags);
-		ASSERT_TRUE(cqe.user_data == FLUSH_REQ ||
-			    cqe.user_data == TAG(0) || cqe.user_data == TAG(1));
-	}
+	TAKE(&all, 3);
+	ASSERT_ANSWERED(&all, FLUSH_REQ, 2);
+	ASSERT_HAS_NOTIF(&all, TAG(0), 0);
+	ASSERT_HAS_NOTIF(&all, TAG(1), 0);
 	ASSERT_SENT(1, IORING_RECVSEND_NOTIF_FLUSH);
 	ASSERT_NOTIF(&self->ring, TAG(77), 1);
 }
 
 /*
- * A part of the data is success too. What is told of it comes when the peer has
- * read, but the slot has another notifier by then.
+ * Only a part of the data is sent. The notification comes when the peer has read
+ * that, and the slot has another notifier by then.
  */
 TEST_F(slots, contract_04_short_send)
 {
@@ -147,13 +142,12 @@ TEST_F(slots, contract_04_short_send)
 	free(data);
 }
 
-/* So is a part of the data of a request that was cancelled as it waited. */
+/* A part of the data again, of a request that is cancelled as it waits. */
 TEST_F(slots, contract_04_short_send_cancelled)
 {
 	const size_t len = 4 << 20;
 	char *data = calloc(1, len);
 	struct io_uring_cqe cqe = {};
-	struct io_uring_sqe *sqe;
 	struct pair tcp;
 
 	OPEN_PAIR(&tcp, NET_LO, AF_INET, SOCK_STREAM, .full = true);
@@ -161,16 +155,13 @@ TEST_F(slots, contract_04_short_send_cancelled)
 		       IORING_RECVSEND_NOTIF_FLUSH);
 	ASSERT_SUBMIT(&self->ring, 1);
 	ASSERT_QUIET(&self->ring);
-	/* its notifier is still the slot's */
+	/* its notifier is no longer the slot's */
 	prep_slot_send(&self->ring, -1, data, 1, 0, IORING_RECVSEND_NOTIF_FLUSH);
 	ASSERT_SUBMIT(&self->ring, 1);
 	ASSERT_CQE(&self->ring, REQ(0), -EBADF, 0);
+	ASSERT_NOTIF(&self->ring, TAG(0), 1);
 
-	sqe = ring_sqe(&self->ring);
-	*sqe = (struct io_uring_sqe){
-		.opcode = IORING_OP_ASYNC_CANCEL, .fd = -1, .addr = REQ(0),
-		.flags = IOSQE_CQE_SKIP_SUCCESS, .user_data = REQ(1),
-	};
+	prep_cancel(&self->ring, REQ(0));
 	ASSERT_SUBMIT(&self->ring, 1);
 	ASSERT_EQ(0, ring_next(&self->ring, &cqe));
 	ASSERT_EQ(REQ(0), cqe.user_data);
@@ -178,7 +169,7 @@ TEST_F(slots, contract_04_short_send_cancelled)
 	ASSERT_LT(cqe.res, (int)len);
 	ASSERT_EQ(0, cqe.flags);
 	ASSERT_SENT(0, IORING_RECVSEND_NOTIF_FLUSH);
-	ASSERT_NOTIF(&self->ring, TAG(0), 1);
+	ASSERT_NOTIF(&self->ring, TAG(0), 2);
 	ASSERT_EQ(0, drain_socket(tcp.rx, cqe.res));
 	ASSERT_NOTIF(&self->ring, TAG(0), 0);
 	pair_close(&tcp);

@@ -120,17 +120,19 @@ struct told {
 static void take_cqe(struct __test_metadata *_metadata, struct io_uring *ring,
 		     struct told *told, struct io_uring_cqe *cqe)
 {
+	unsigned int seq;
 	__u64 slot;
 
 	ASSERT_EQ(0, ring_next(ring, cqe));
 	if (cqe->user_data == REQ(0))
 		return;
 	slot = cqe->user_data - TAG(0);
+	seq = notif_seq(cqe);
 	ASSERT_LT(slot, 8);
-	ASSERT_LT(cqe->flags, 64);
-	ASSERT_FALSE(told->came[slot] & 1ULL << cqe->flags);
-	told->came[slot] |= 1ULL << cqe->flags;
-	told->res[slot][cqe->flags] = cqe->res;
+	ASSERT_LT(seq, 64);
+	ASSERT_FALSE(told->came[slot] & 1ULL << seq);
+	told->came[slot] |= 1ULL << seq;
+	told->res[slot][seq] = cqe->res;
 	told->nr++;
 }
 

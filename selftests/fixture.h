@@ -51,7 +51,8 @@ static inline int number_in(const char *path)
 } while (0)
 
 /* The next CQE is the notification of a slot with this tag. */
-#define ASSERT_NOTIF(_ring, _tag, _seq)	ASSERT_CQE(_ring, _tag, 0, _seq)
+#define ASSERT_NOTIF(_ring, _tag, _seq)					\
+	ASSERT_CQE(_ring, _tag, 0, notif_flags(_seq))
 
 /* There is no CQE, and none comes for a while. */
 #define ASSERT_QUIET(_ring) do {					\
@@ -103,7 +104,7 @@ static inline void assert_notifs(struct __test_metadata *_metadata,
 		ASSERT_LT(slot, nr);
 		ASSERT_FALSE(seen & 1ULL << slot);
 		ASSERT_EQ(0, cqe.res);
-		ASSERT_EQ(seq, cqe.flags);
+		ASSERT_EQ(notif_flags(seq), cqe.flags);
 		seen |= 1ULL << slot;
 	}
 }

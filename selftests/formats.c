@@ -15,7 +15,7 @@ static_assert(IORING_RSRC_UPDATE_NOTIF == 1, "update");
 static_assert(IORING_REGISTER_NOTIFIERS == 38, "register");
 static_assert(IORING_UNREGISTER_NOTIFIERS == 39, "unregister");
 static_assert(IORING_MAX_NOTIF_SLOTS == 1 << 15, "slots");
-static_assert(IORING_NOTIF_REG_TYPED_CQE == 1 << 0, "flags");
+static_assert(IORING_NOTIF_REG_RAW_SEQ == 1 << 0, "flags");
 
 #define ASSERT_FIELD(_struct, _field, _off, _size)			\
 	static_assert(offsetof(struct _struct, _field) == (_off) &&	\
@@ -45,32 +45,29 @@ FIXTURE(formats)
 FIXTURE_VARIANT(formats)
 {
 	unsigned int setup;
-	bool typed;
+	bool raw;
 };
 
-FIXTURE_VARIANT_ADD(formats, cqe16) { .setup = 0 };
-FIXTURE_VARIANT_ADD(formats, cqe16_typed) { .setup = RING_DEFER, .typed = true };
+FIXTURE_VARIANT_ADD(formats, cqe16) { .setup = RING_DEFER };
+FIXTURE_VARIANT_ADD(formats, cqe16_raw) { .setup = 0, .raw = true };
 FIXTURE_VARIANT_ADD(formats, cqe32) { .setup = IORING_SETUP_CQE32 };
 FIXTURE_VARIANT_ADD(formats, cqe32_defer) {
 	.setup = IORING_SETUP_CQE32 | RING_DEFER,
 };
 
-FIXTURE_VARIANT_ADD(formats, cqe32_typed) {
-	.setup = IORING_SETUP_CQE32, .typed = true,
+FIXTURE_VARIANT_ADD(formats, cqe32_raw) {
+	.setup = IORING_SETUP_CQE32, .raw = true,
 };
 
-FIXTURE_VARIANT_ADD(formats, mixed) {
-	.setup = IORING_SETUP_CQE_MIXED, .typed = true,
-};
-
+FIXTURE_VARIANT_ADD(formats, mixed) { .setup = IORING_SETUP_CQE_MIXED };
 FIXTURE_VARIANT_ADD(formats, mixed_defer) {
-	.setup = IORING_SETUP_CQE_MIXED | RING_DEFER, .typed = true,
+	.setup = IORING_SETUP_CQE_MIXED | RING_DEFER,
 };
 
 static char data[100];
 
 static int open_ring(struct io_uring *ring, struct any_cq *cq,
-		     unsigned int setup, bool typed)
+		     unsigned int setup, bool raw)
 {
 	const struct io_uring_notification_slot slot = {
 		.tag = TAG(0), .flush_after = 1,
@@ -78,14 +75,14 @@ static int open_ring(struct io_uring *ring, struct any_cq *cq,
 
 	return ring_init(ring, setup) ?: any_cq_map(cq, ring) ?:
 	       register_slots_as(ring, &slot, 1,
-				 typed ? IORING_NOTIF_REG_TYPED_CQE : 0);
+				 raw ? IORING_NOTIF_REG_RAW_SEQ : 0);
 }
 
 FIXTURE_SETUP(formats)
 {
 	OPEN_PAIR(&self->net, NET_LO, AF_INET, SOCK_DGRAM);
 	ASSERT_EQ(0, open_ring(&self->ring, &self->cq, variant->setup,
-			       variant->typed));
+			       variant->raw));
 }
 
 FIXTURE_TEARDOWN(formats)
@@ -146,9 +143,7 @@ static void assert_nop(struct __test_metadata *_metadata, struct any_cq *cq,
 	ASSERT_EQ(0, __cqe.extra[1]);					\
 } while (0)
 
-#define NOTIF_FLAGS(_seq)						\
-	(!variant->typed ? (_seq) : (IORING_CQE_F_NOTIF |		\
-	 ((_seq) & 0xffff) << IORING_CQE_BUFFER_SHIFT))
+#define NOTIF_FLAGS(_seq)	(variant->raw ? (_seq) : notif_flags(_seq))
 
 /* Four CQEs of either size each time: the CQ wraps wherever it can. */
 TEST_F(formats, abi_among_other_cqes)
@@ -201,8 +196,8 @@ TEST_F(formats, abi_usage)
 	unsigned int i;
 
 	ASSERT_EQ(0, unregister_slots(&self->ring));
-	ASSERT_EQ(0, register_slots_as(&self->ring, &slot, 1, variant->typed ?
-				       IORING_NOTIF_REG_TYPED_CQE : 0));
+	ASSERT_EQ(0, register_slots_as(&self->ring, &slot, 1, variant->raw ?
+				       IORING_NOTIF_REG_RAW_SEQ : 0));
 	for (i = 0; i < 4; i++) {
 		prep_slot_send(&self->ring, self->net.tx, data, 49, 0,
 			       i % 2 ? IORING_SEND_ZC_REPORT_USAGE : 0);
@@ -214,10 +209,10 @@ TEST_F(formats, abi_usage)
 }
 
 /*
- * Two of these rings for a longer test; again.c has it on a ring as v3 was on.
- * One goes past number 32768, whose bit in v3's format is that of
- * IORING_CQE_F_32: it says nothing of the size of these CQEs. The other past
- * 65535, as TYPED_CQE has 16 bits of the number and keeps them out of the flags.
+ * Some of these rings for a longer test; again.c has v3's format on a ring as v3
+ * was on. Number 32768 has a bit that is that of IORING_CQE_F_32 in v3's format:
+ * it says nothing of the size of these CQEs. The default format keeps it out of
+ * the flags, and goes on with 0 after 65535, as it has 16 bits of the number.
  */
 FIXTURE(high)
 {
@@ -228,21 +223,21 @@ FIXTURE(high)
 FIXTURE_VARIANT(high)
 {
 	unsigned int setup, last;
-	bool typed;
+	bool raw;
 };
 
-FIXTURE_VARIANT_ADD(high, cqe32) {
-	.setup = IORING_SETUP_CQE32, .last = 0x8000,
+FIXTURE_VARIANT_ADD(high, cqe32_raw) {
+	.setup = IORING_SETUP_CQE32, .last = 0x8000, .raw = true,
 };
 
 FIXTURE_VARIANT_ADD(high, mixed) {
-	.setup = IORING_SETUP_CQE_MIXED, .last = 0x10000, .typed = true,
+	.setup = IORING_SETUP_CQE_MIXED, .last = 0x10000,
 };
 
 FIXTURE_SETUP(high)
 {
 	ASSERT_EQ(0, open_ring(&self->ring, &self->cq, variant->setup,
-			       variant->typed));
+			       variant->raw));
 }
 
 FIXTURE_TEARDOWN(high)
@@ -267,6 +262,41 @@ TEST_F(high, abi_high_sequence)
 		for (i = 0; i < batch; i++)
 			ASSERT_SMALL(TAG(0), 0, NOTIF_FLAGS(seq + i));
 	}
+}
+
+/*
+ * The bits for which liburing since 2.13 passes over a CQE, or counts it twice, on
+ * a ring of any kind: number 32 has the one, and 32768 the other, in v3's format.
+ */
+TEST(abi_typed_number_32_and_32768)
+{
+	const struct io_uring_notification_slot slot = {
+		.tag = TAG(0), .flush_after = 1,
+	};
+	const unsigned int batch = 64, nr = 32768 + batch;
+	unsigned int notifs = 0, requests = 0, i;
+	struct io_uring ring;
+
+	ASSERT_EQ(0, ring_init(&ring, 0));
+	ASSERT_EQ(0, register_slots_as(&ring, &slot, 1, 0));
+	while (notifs < nr) {
+		for (i = 0; i < batch; i++)
+			prep_slot_send(&ring, -1, data, 1, 0, 0);
+		ASSERT_SUBMIT(&ring, batch);
+		for (i = 0; i < 2 * batch; i++) {
+			struct io_uring_cqe cqe = {};
+
+			ASSERT_EQ(0, ring_next(&ring, &cqe));
+			ASSERT_EQ(0, cqe.flags & (IORING_CQE_F_SKIP |
+						  IORING_CQE_F_32));
+			if (cqe.flags & IORING_CQE_F_NOTIF)
+				ASSERT_EQ(TAG(0), cqe.user_data);
+			notifs += !!(cqe.flags & IORING_CQE_F_NOTIF);
+			requests += cqe.user_data == REQ(0);
+		}
+		ASSERT_EQ(requests, notifs);
+	}
+	ring_exit(&ring);
 }
 
 NOTIF_TEST_MAIN

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* RLIMIT_MEMLOCK to the page: what counts against it, and until when. */
 #include "account.h"
+#include "answers.h"
 #include "process.h"
 
 /* And up: one for each test, of whom nothing else is locked. */
@@ -8,8 +9,8 @@
 #define LEN		65536
 #define MAX_LEN		(8 * LEN)
 
-/* What a request of so many bytes counts: as mainline's SEND_ZC. */
-#define PAGES(len)	((long)((len) / 4096 + 2))
+/* What the first bytes of the data count. */
+#define PAGES(len)	pages_of(self->data, len)
 
 FIXTURE(limit)
 {
@@ -88,38 +89,52 @@ FIXTURE_TEARDOWN(limit)
 
 TEST_F(limit, contract_06_counted_to_the_page)
 {
-	static const unsigned int lens[] = { 1, 4095, 4096, 4097, 65535, MAX_LEN };
-	struct iovec iov[2] = { { self->data, 5000 }, { self->data + 5000, 5000 } };
-	const struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 2 };
-	unsigned int i, seq = 0;
-	long all = 0;
+	static const struct {
+		unsigned int off, len, pages;
+	} parts[] = {
+		{ 0, 1, 1 }, { 4095, 1, 1 }, { 4095, 2, 2 }, { 4000, 100, 2 },
+		{ 0, 4095, 1 }, { 0, 4096, 1 }, { 0, 4097, 2 }, { 1, 4096, 2 },
+		{ 4095, 4097, 2 }, { 4095, 4098, 3 }, { 100, 65535, 17 },
+		{ 0, MAX_LEN, MAX_LEN / 4096 },
+	};
+	/* each piece for itself: the second page counts for two of them */
+	struct iovec iov[] = {
+		{ self->data, 5000 }, { self->data + 5000, 100 },
+		{ NULL, 0 }, { self->data + 5100, 4900 },
+	};
+	const struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 4 };
+	unsigned int seq;
 
-	for (i = 0; i < 6; i++) {
-		ASSERT_SENT(lens[i], lens[i], 0);
-		ASSERT_LOCKED(PAGES(lens[i]))
-			TH_LOG("%u bytes", lens[i]);
+	for (seq = 0; seq < ARRAY_SIZE(parts); seq++) {
+		char *part = self->data + parts[seq].off;
+		unsigned int len = parts[seq].len;
+
+		prep_slot_send(&self->ring, self->net.tx, part, len, 0, 0);
+		ASSERT_SUBMIT(&self->ring, 1);
+		ASSERT_CQE(&self->ring, REQ(0), len, 0);
+		ASSERT_LOCKED(parts[seq].pages)
+			TH_LOG("%u bytes from %u on", len, parts[seq].off);
 		ASSERT_FLUSH(&self->ring, 0, 1);
 		/* MAX_LEN is more than the receiver's window, and stays */
-		if (lens[i] == MAX_LEN) {
+		if (len == MAX_LEN) {
 			ASSERT_QUIET(&self->ring);
-			ASSERT_LOCKED(PAGES(MAX_LEN));
+			ASSERT_LOCKED(parts[seq].pages);
 		}
-		ASSERT_RECEIVED(&self->net, self->data, lens[i]);
-		ASSERT_NOTIF(&self->ring, TAG(0), seq++);
+		ASSERT_RECEIVED(&self->net, part, len);
+		ASSERT_NOTIF(&self->ring, TAG(0), seq);
 		ASSERT_LOCKED(0);
 	}
-	/* together, and the sum of a vector */
-	for (i = 0; i < 4; i++) {
-		ASSERT_SENT(lens[i], lens[i], 0);
-		ASSERT_RECEIVED(&self->net, self->data, lens[i]);
-		all += PAGES(lens[i]);
-		ASSERT_LOCKED(all);
-	}
+	/* several together, one of them a vector */
+	ASSERT_SENT(1, 1, 0);
+	ASSERT_SENT(4097, 4097, 0);
+	ASSERT_LOCKED(1 + 2);
 	prep_slot_sendmsg(&self->ring, self->net.tx, &msg, 0, 0);
 	ASSERT_SUBMIT(&self->ring, 1);
 	ASSERT_CQE(&self->ring, REQ(0), 10000, 0);
+	ASSERT_LOCKED(1 + 2 + 2 + 1 + 2);
+	ASSERT_RECEIVED(&self->net, self->data, 1);
+	ASSERT_RECEIVED(&self->net, self->data, 4097);
 	ASSERT_RECEIVED(&self->net, self->data, 10000);
-	ASSERT_LOCKED(all + PAGES(10000));
 	ASSERT_FLUSH(&self->ring, 0, 1);
 	ASSERT_NOTIF(&self->ring, TAG(0), seq);
 	ASSERT_LOCKED(0);
@@ -165,28 +180,49 @@ TEST_F(limit, contract_06_full_to_the_page)
 	}
 }
 
-/* A request that was refused isn't one of those that flush_after counts. */
+/*
+ * A request that was refused isn't one of those that flush_after counts, but the
+ * slots that flush themselves do so then: all of them, and no other.
+ */
 TEST_F(limit, contract_06_refused_was_never_attached)
 {
-	const struct io_uring_notification_slot slot = {
-		.tag = TAG(0), .flush_after = 3,
+	const struct io_uring_notification_slot slots[] = {
+		{ .tag = TAG(0), .flush_after = 3 },
+		{ .tag = TAG(1) },
+		{ .tag = TAG(2), .flush_after = 100 },
 	};
-	unsigned int seq;
+	struct answers all;
+	unsigned int round, i;
 
 	ASSERT_EQ(0, unregister_slots(&self->ring));
-	ASSERT_EQ(0, register_slots_as(&self->ring, &slot, 1, 0));
-	for (seq = 0; seq < 3; seq++) {
+	ASSERT_EQ(0, register_slots_as(&self->ring, slots, 3, 0));
+	for (round = 0; round < 3; round++) {
+		/* nothing to flush yet */
 		ASSERT_EQ(0, set_limit(self->base));
 		ASSERT_SENT(-ENOMEM, 100, 0);
-		ASSERT_EQ(0, set_limit(self->base + 2 * PAGES(100)));
-		ASSERT_SENT(100, 100, 0);
-		ASSERT_SENT(100, 100, 0);
-		ASSERT_SENT(-ENOMEM, 100, 0);
-		ASSERT_SENT(-ENOMEM, 100, 0);
 		ASSERT_QUIET(&self->ring);
-		ASSERT_EQ(0, set_limit(self->base + 3 * PAGES(100)));
+		ASSERT_EQ(0, set_limit(self->base + 4));
 		ASSERT_SENT(100, 100, 0);
-		ASSERT_NOTIF(&self->ring, TAG(0), seq);
+		ASSERT_SENT(100, 100, 1);
+		ASSERT_SENT(100, 100, 2);
+		ASSERT_SENT(100, 100, 2);
+		ASSERT_QUIET(&self->ring);
+		SEND(100, 0, 0);
+		ASSERT_SUBMIT(&self->ring, 1);
+		TAKE(&all, 3);
+		ASSERT_ANSWERED(&all, REQ(0), -ENOMEM);
+		ASSERT_HAS_NOTIF(&all, TAG(0), 2 * round);
+		ASSERT_HAS_NOTIF(&all, TAG(2), round);
+		ASSERT_LOCKED(1);
+		/* it wasn't the first of these three */
+		for (i = 0; i < 3; i++) {
+			ASSERT_QUIET(&self->ring);
+			ASSERT_SENT(100, 100, 0);
+		}
+		ASSERT_NOTIF(&self->ring, TAG(0), 2 * round + 1);
+		ASSERT_LOCKED(1);
+		ASSERT_FLUSH(&self->ring, 1, 1);
+		ASSERT_NOTIF(&self->ring, TAG(1), round);
 		ASSERT_LOCKED(0);
 	}
 }
@@ -194,33 +230,25 @@ TEST_F(limit, contract_06_refused_was_never_attached)
 /* A link is prepared at once: a request that is refused breaks it, and has none. */
 TEST_F(limit, contract_06_refused_in_a_link)
 {
+	struct answers all;
 	unsigned int i;
 
 	ASSERT_EQ(0, set_limit(self->base + 2 * PAGES(1000)));
-	for (i = 0; i < 3; i++)
-		SEND(1000, i % 2, IORING_RECVSEND_NOTIF_FLUSH)->flags =
-			i == 2 ? 0 : IOSQE_IO_LINK;
-	ASSERT_SUBMIT(&self->ring, 3);
 	for (i = 0; i < 3; i++) {
-		struct io_uring_cqe cqe;
+		struct io_uring_sqe *sqe;
 
-		ASSERT_EQ(0, ring_next(&self->ring, &cqe));
-		ASSERT_TRUE(cqe.res == -ENOMEM || cqe.res == -ECANCELED);
+		sqe = SEND(1000, i % 2, IORING_RECVSEND_NOTIF_FLUSH);
+		sqe->flags = i == 2 ? 0 : IOSQE_IO_LINK;
+		sqe->user_data = REQ(i);
 	}
+	ASSERT_SUBMIT(&self->ring, 3);
+	TAKE(&all, 5);
+	ASSERT_NOTIFIED(&all, TAG(0), 0, REQ(0), -ECANCELED);
+	ASSERT_NOTIFIED(&all, TAG(1), 0, REQ(1), -ECANCELED);
+	ASSERT_ANSWERED(&all, REQ(2), -ENOMEM);
 	ASSERT_FLUSH(&self->ring, 0, 2);
-	ASSERT_NOTIFS(&self->ring, 0, 2, 0);
+	ASSERT_QUIET(&self->ring);
 	ASSERT_LOCKED(0);
-}
-
-static void prep_cancel(struct io_uring *ring)
-{
-	struct io_uring_sqe *sqe = ring_sqe(ring);
-
-	memset(sqe, 0, sizeof(*sqe));
-	sqe->opcode = IORING_OP_ASYNC_CANCEL;
-	sqe->fd = -1;
-	sqe->addr = REQ(0);
-	sqe->flags = IOSQE_CQE_SKIP_SUCCESS;
 }
 
 /* However a request ended that was attached, it counts until the notification. */
@@ -256,7 +284,7 @@ TEST_F(limit, contract_06_given_back_however_it_ended)
 		if (cells[i / 3].cancel) {
 			ASSERT_QUIET(&self->ring);
 			ASSERT_LOCKED(PAGES(LEN));
-			prep_cancel(&self->ring);
+			prep_cancel(&self->ring, REQ(0));
 			ASSERT_SUBMIT(&self->ring, 1);
 		}
 		ASSERT_CQE(&self->ring, REQ(0), cells[i / 3].res, 0);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What a slot can do by itself, and the two formats of its CQEs. */
+/* When a slot flushes itself, and the two formats of its CQEs. */
 #include "fixture.h"
 
 #define DATA_LEN	16384
@@ -141,39 +141,67 @@ TEST_F(options, contract_04_flush_after_failed_request)
 	ASSERT_NOTIF(&self->ring, TAG(0), 4);
 }
 
-/* With flush_after 1 the flag finds a slot that holds another notifier. */
+/*
+ * A flag before the Nth request flushes, and the count begins anew with the next
+ * notifier; one on the Nth does nothing that the count doesn't do.
+ */
 TEST_F(options, contract_04_flush_after_and_flag)
 {
-	const struct io_uring_notification_slot slot = {
-		.tag = TAG(0), .flush_after = 1,
+	static const struct {
+		unsigned int requests;	/* of a notifier */
+		bool flag;		/* on its last */
+	} notifiers[] = {
+		{ 1, true }, { 3, false }, { 2, true }, { 3, true }, { 3, false },
 	};
+	const struct io_uring_notification_slot slot = {
+		.tag = TAG(0), .flush_after = 3,
+	};
+	unsigned int seq, i;
 
 	ASSERT_EQ(0, register_slots_as(&self->ring, &slot, 1, 0));
-	prep_slot_send(&self->ring, self->net.tx, self->data, 100, 0,
-		       IORING_RECVSEND_NOTIF_FLUSH);
-	ASSERT_SUBMIT(&self->ring, 1);
-	ASSERT_CQE(&self->ring, REQ(0), 100, 0);
-	ASSERT_NOTIF(&self->ring, TAG(0), 0);
+	for (seq = 0; seq < ARRAY_SIZE(notifiers); seq++) {
+		const unsigned int last = notifiers[seq].requests - 1;
+
+		for (i = 0; i <= last; i++) {
+			ASSERT_QUIET(&self->ring);
+			prep_slot_send(&self->ring, self->net.tx, self->data,
+				       100, 0, notifiers[seq].flag && i == last ?
+				       IORING_RECVSEND_NOTIF_FLUSH : 0);
+			ASSERT_SUBMIT(&self->ring, 1);
+			ASSERT_CQE(&self->ring, REQ(0), 100, 0);
+		}
+		ASSERT_NOTIF(&self->ring, TAG(0), seq);
+	}
 	ASSERT_FLUSH(&self->ring, 0, 1);
 	ASSERT_QUIET(&self->ring);
 }
 
+/* Three notifications of a slot that was registered with these flags. */
+#define ASSERT_CQE_FLAGS(_reg_flags, _first, _second, _third) do {	\
+	const struct io_uring_notification_slot slot = {		\
+		.tag = TAG(0), .flush_after = 1,			\
+	};								\
+	const __u32 want[] = { _first, _second, _third };		\
+	unsigned int i;							\
+									\
+	ASSERT_EQ(0, register_slots_as(&self->ring, &slot, 1, _reg_flags)); \
+	for (i = 0; i < ARRAY_SIZE(want); i++) {			\
+		prep_slot_send(&self->ring, self->net.tx, self->data,	\
+			       100, 0, 0);				\
+		ASSERT_SUBMIT(&self->ring, 1);				\
+		ASSERT_CQE(&self->ring, REQ(0), 100, 0);		\
+		ASSERT_CQE(&self->ring, TAG(0), 0, want[i]);		\
+	}								\
+} while (0)
+
 TEST_F(options, abi_typed_cqe)
 {
-	const struct io_uring_notification_slot slot = {
-		.tag = TAG(0), .flush_after = 1,
-	};
-	unsigned int i;
+	ASSERT_CQE_FLAGS(0, 0x8, 0x10008, 0x20008);
+}
 
-	ASSERT_EQ(0, register_slots_as(&self->ring, &slot, 1,
-				       IORING_NOTIF_REG_TYPED_CQE));
-	for (i = 0; i < 3; i++) {
-		prep_slot_send(&self->ring, self->net.tx, self->data, 100, 0, 0);
-		ASSERT_SUBMIT(&self->ring, 1);
-		ASSERT_CQE(&self->ring, REQ(0), 100, 0);
-		ASSERT_NOTIF(&self->ring, TAG(0), IORING_CQE_F_NOTIF |
-			     i << IORING_CQE_BUFFER_SHIFT);
-	}
+TEST_F(options, abi_raw_seq)
+{
+	ASSERT_CQE_FLAGS(IORING_NOTIF_REG_RAW_SEQ, 0, 1, 2);
 }
 
 NOTIF_TEST_MAIN

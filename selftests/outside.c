@@ -175,7 +175,7 @@ TEST_F(outside, totals)
 	EXPECT_EQ(used + 1, all_used());
 	EXPECT_LE(inline_done + 1, total("completed_inline"));
 
-	/* two that meet at the end of one packet, the first of them flushed */
+	/* two that meet at the end of one packet */
 	send_some(self, 0, IORING_RECVSEND_NOTIF_FLUSH, DATA_LEN - 1000);
 	ASSERT_SUBMIT(&self->ring, 1);
 	ASSERT_CQE(&self->ring, REQ(0), DATA_LEN - 1000, 0);
@@ -220,7 +220,7 @@ TEST_F(outside, tracepoints)
 	EXPECT_NE(NULL, strstr(text, "slot 2, notif 1, seq 0, attached 2"));
 	text = strstr(text, "io_uring_notif_complete");
 	ASSERT_NE(NULL, text);
-	EXPECT_NE(NULL, strstr(text, "notif 1, tag 0xf00d00000002, res 0, cflags 0x0"));
+	EXPECT_NE(NULL, strstr(text, "notif 1, tag 0xf00d00000002, res 0, cflags 0x8"));
 	ASSERT_EQ(0, write_file(TRACING "trace", ""));
 }
 
@@ -258,7 +258,7 @@ TEST_F(outside, query)
 				     IORING_REGISTER_QUERY, &query, 0));
 		ASSERT_EQ(0, query.result);
 		ASSERT_EQ(sizeof(notif), query.size);
-		EXPECT_EQ(IORING_NOTIF_REG_TYPED_CQE, notif.register_flags);
+		EXPECT_EQ(IORING_NOTIF_REG_RAW_SEQ, notif.register_flags);
 		EXPECT_EQ(0, notif.slot_flags);
 		EXPECT_EQ(IORING_MAX_NOTIF_SLOTS, notif.max_slots);
 		EXPECT_EQ(sizeof(struct io_uring_notification_slot),

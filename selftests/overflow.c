@@ -63,7 +63,7 @@ static unsigned int notifier_of_req(unsigned int nr)
 
 static unsigned int notifier_of_cqe(const struct io_uring_cqe *cqe)
 {
-	return cqe->flags * NR_SLOTS + (cqe->user_data - TAG(0));
+	return notif_seq(cqe) * NR_SLOTS + (cqe->user_data - TAG(0));
 }
 
 /* Send everything, @len bytes each, and look at no CQE. */

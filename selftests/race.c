@@ -116,7 +116,7 @@ static const char *take_own_cqe(struct rounds *rounds,
 		rounds->parts_sent[cqe->user_data - REQ(0)]++;
 		return NULL;
 	}
-	nr = cqe->flags * NR_SLOTS + (cqe->user_data - TAG(0));
+	nr = notif_seq(cqe) * NR_SLOTS + (cqe->user_data - TAG(0));
 	if (nr >= NR_ROUNDS || rounds->notified[nr])
 		return "a notification came twice, or with a wrong number";
 	if (rounds->parts_sent[nr] != NR_PARTS)
@@ -256,9 +256,9 @@ static const char *take_shared_cqe(struct shared *shared,
 		shared->in_flight[nr / NR_ROUNDS / NR_PARTS]--;
 		return NULL;
 	}
-	if (cqe->flags >= MAX_FLUSHES)
+	if (notif_seq(cqe) >= MAX_FLUSHES)
 		return "a notification has a wrong number";
-	notifier = &shared->notifiers[cqe->user_data - TAG(0)][cqe->flags];
+	notifier = &shared->notifiers[cqe->user_data - TAG(0)][notif_seq(cqe)];
 	if (!notifier->flushed || notifier->notified)
 		return "a notification came twice, or unasked for";
 	if (notifier->ended != notifier->attached)

@@ -152,7 +152,7 @@ static inline void take_cqe(struct __test_metadata *_metadata,
 	}
 	ASSERT_LT(cqe->user_data - TAG(0), NR_SLOTS);
 	ASSERT_EQ(0, cqe->res);
-	nr = cqe->flags * NR_SLOTS + (cqe->user_data - TAG(0));
+	nr = notif_seq(cqe) * NR_SLOTS + (cqe->user_data - TAG(0));
 	ASSERT_LT(nr, self->started);
 	chunk = &self->chunks[nr];
 	memset(self->bufs + chunk->buf * MAX_CHUNK, NEW_BYTE, MAX_CHUNK);

@@ -124,6 +124,20 @@ static inline bool ring_empty(struct io_uring *ring)
 	       __atomic_load_n(ring->cq.ktail, __ATOMIC_ACQUIRE);
 }
 
+/* flags of the notification number @seq of a slot */
+static inline __u32 notif_flags(unsigned int seq)
+{
+	return IORING_CQE_F_NOTIF | (seq & 0xffff) << IORING_CQE_BUFFER_SHIFT;
+}
+
+/* The lower 16 bits of a notification's number; UINT_MAX with any other flags. */
+static inline unsigned int notif_seq(const struct io_uring_cqe *cqe)
+{
+	unsigned int seq = cqe->flags >> IORING_CQE_BUFFER_SHIFT;
+
+	return cqe->flags == notif_flags(seq) ? seq : ~0U;
+}
+
 /* What is the CQ's next: *cqe is it, unless it only fills the ring up. */
 static inline bool ring_take(struct io_uring *ring, struct io_uring_cqe *cqe)
 {
@@ -188,7 +202,7 @@ static inline int register_slots_as(struct io_uring *ring,
 	return ring_register(ring, IORING_REGISTER_NOTIFIERS, &reg, sizeof(reg));
 }
 
-/* @nr slots as in v3 of the series, slot i with the tag TAG(i). */
+/* @nr slots without any option, slot i with the tag TAG(i). */
 static inline int register_slots(struct io_uring *ring, unsigned int nr)
 {
 	struct io_uring_notification_slot *slots = calloc(nr, sizeof(*slots));
@@ -273,6 +287,19 @@ static inline int flush_slots(struct io_uring *ring, unsigned int first,
 {
 	prep_flush(ring, first, nr, tag)->flags = IOSQE_CQE_SKIP_SUCCESS;
 	return ring_submit(ring);
+}
+
+/* Cancel a request, and post a CQE only if that fails. */
+static inline void prep_cancel(struct io_uring *ring, __u64 user_data)
+{
+	struct io_uring_sqe *sqe = ring_sqe(ring);
+
+	memset(sqe, 0, sizeof(*sqe));
+	sqe->opcode = IORING_OP_ASYNC_CANCEL;
+	sqe->fd = -1;
+	sqe->addr = user_data;
+	sqe->flags = IOSQE_CQE_SKIP_SUCCESS;
+	sqe->user_data = REQ(99);
 }
 
 #endif

@@ -7,7 +7,7 @@
 
 struct ring_kind {
 	unsigned int setup;
-	bool typed;		/* IORING_NOTIF_REG_TYPED_CQE */
+	bool raw;		/* IORING_NOTIF_REG_RAW_SEQ */
 	bool restricted;	/* to what struct restriction_list lists */
 };
 
@@ -24,19 +24,19 @@ struct ring_kind {
 			  IORING_SETUP_TASKRUN_FLAG },			\
 	};								\
 	FIXTURE_VARIANT_ADD(fixture, single) {				\
-		.kind = { IORING_SETUP_SINGLE_ISSUER },			\
+		.kind = { IORING_SETUP_SINGLE_ISSUER, .raw = true },	\
 	};								\
 	FIXTURE_VARIANT_ADD(fixture, defer) {				\
 		.kind = { RING_DEFER },					\
 	};								\
 	FIXTURE_VARIANT_ADD(fixture, sqpoll) {				\
-		.kind = { IORING_SETUP_SQPOLL, .typed = true },		\
+		.kind = { IORING_SETUP_SQPOLL },			\
 	};								\
 	FIXTURE_VARIANT_ADD(fixture, cqe32) {				\
-		.kind = { IORING_SETUP_CQE32 },				\
+		.kind = { IORING_SETUP_CQE32, .raw = true },		\
 	};								\
 	FIXTURE_VARIANT_ADD(fixture, cqe_mixed) {			\
-		.kind = { IORING_SETUP_CQE_MIXED, .typed = true },	\
+		.kind = { IORING_SETUP_CQE_MIXED },			\
 	};								\
 	FIXTURE_VARIANT_ADD(fixture, sqe128) {				\
 		.kind = { IORING_SETUP_SQE128 },			\
@@ -44,10 +44,11 @@ struct ring_kind {
 	FIXTURE_VARIANT_ADD(fixture, mixed_defer) {			\
 		.kind = { RING_DEFER | IORING_SETUP_CQE_MIXED |		\
 			  IORING_SETUP_SQE_MIXED |			\
-			  IORING_SETUP_NO_SQARRAY, .typed = true },	\
+			  IORING_SETUP_NO_SQARRAY },			\
 	};								\
 	FIXTURE_VARIANT_ADD(fixture, disabled_defer) {			\
-		.kind = { RING_DEFER | IORING_SETUP_R_DISABLED },	\
+		.kind = { RING_DEFER | IORING_SETUP_R_DISABLED,		\
+			  .raw = true },				\
 	};								\
 	FIXTURE_VARIANT_ADD(fixture, restricted) {			\
 		.kind = { IORING_SETUP_R_DISABLED, .restricted = true },\
@@ -90,8 +91,8 @@ static inline int kind_register_slots(struct io_uring *ring,
 	memset(slots, 0, sizeof(slots));
 	for (i = 0; i < nr; i++)
 		slots[i].tag = TAG(i);
-	return register_slots_as(ring, slots, nr, kind->typed ?
-				 IORING_NOTIF_REG_TYPED_CQE : 0);
+	return register_slots_as(ring, slots, nr,
+				 kind->raw ? IORING_NOTIF_REG_RAW_SEQ : 0);
 }
 
 /*
@@ -122,9 +123,7 @@ static inline int kind_init(struct io_uring *ring, const struct ring_kind *kind,
 static inline unsigned int kind_flags(const struct ring_kind *kind,
 				      unsigned int seq)
 {
-	if (!kind->typed)
-		return seq;
-	return IORING_CQE_F_NOTIF | (seq & 0xffff) << IORING_CQE_BUFFER_SHIFT;
+	return kind->raw ? seq : notif_flags(seq);
 }
 
 #define NOP_REQ		0x3000ULL

@@ -19,9 +19,11 @@ here=$(cd "$(dirname "$0")" && pwd)
 
 MODULE=io_uring_notif
 PROGS_1="register errors send flush chains options copy formats skip usage
-	buffers table memlock limit async attach linked reuse overflow race again"
+	buffers table memlock limit async attach linked reuse overflow race again
+	waits locked order vector waiter"
 PROGS_2="net matrix sockets link gso
-	lifetime ends share inherit reload outside mainline"
+	lifetime ends share inherit reload outside mainline
+	meet segments probe mixing cycle batch inject"
 # seconds that a program may take in all, each of its tests has its own limit
 LIMIT=${LIMIT:-1200}
 TESTS=${TESTS:-}
@@ -66,6 +68,7 @@ without_module() {
 	rmmod "$MODULE" 2>/dev/null
 	echo /bin/false >"$loader"
 	run_prog nomodule
+	run_prog query
 	echo "$was" >"$loader"
 }
 

@@ -89,7 +89,8 @@ static inline int get_notifs(struct io_uring *ring, unsigned int first,
 		if (ring_next(ring, &cqe))
 			return -ETIME;
 		if (cqe.user_data - TAG(first) >= nr || cqe.res ||
-		    cqe.flags != seq || seen & 1 << (cqe.user_data - TAG(first)))
+		    cqe.flags != notif_flags(seq) ||
+		    seen & 1 << (cqe.user_data - TAG(first)))
 			return -EILSEQ;
 		seen |= 1 << (cqe.user_data - TAG(first));
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The fixture that most tests start from: a ring with four slots as v3 had
- * them, and two UDP sockets over the loopback device.
+ * The fixture that most tests start from: a ring with four slots that have no
+ * options, and two UDP sockets over the loopback device.
  */
 #ifndef NOTIF_TEST_SLOTS_H
 #define NOTIF_TEST_SLOTS_H

@@ -8,7 +8,7 @@
 
 #include <linux/errqueue.h>
 
-#include "fixture.h"
+#include "answers.h"
 
 #define MAX_LEN	8000
 
@@ -78,7 +78,7 @@ TEST_F(usage, abi_report_usage)
 		ASSERT_CQE(&self->ring, REQ(0), variant->len, 0);
 		if (self->net.rx >= 0)
 			ASSERT_RECEIVED(&self->net, self->data, variant->len);
-		ASSERT_CQE(&self->ring, TAG(0), variant->res, i);
+		ASSERT_CQE(&self->ring, TAG(0), variant->res, notif_flags(i));
 	}
 }
 
@@ -96,7 +96,7 @@ TEST_F(usage, abi_report_usage_of_one)
 	for (i = 0; i < 3 && self->net.rx >= 0; i++)
 		ASSERT_RECEIVED(&self->net, self->data, variant->len);
 	ASSERT_FLUSH(&self->ring, 0, 1);
-	ASSERT_CQE(&self->ring, TAG(0), variant->res, 0);
+	ASSERT_CQE(&self->ring, TAG(0), variant->res, notif_flags(0));
 }
 
 TEST_F(usage, abi_report_usage_not_asked)
@@ -106,6 +106,39 @@ TEST_F(usage, abi_report_usage_not_asked)
 	ASSERT_SUBMIT(&self->ring, 1);
 	ASSERT_CQE(&self->ring, REQ(0), variant->len, 0);
 	ASSERT_NOTIF(&self->ring, TAG(0), 0);
+}
+
+/*
+ * The first one has a part on the loopback device too, where everything is copied:
+ * the second says nothing of that, also when both are in one skb of a stream.
+ */
+TEST_F(usage, contract_03_linked_with_one_copied_elsewhere)
+{
+	const unsigned int flags = IORING_SEND_ZC_REPORT_USAGE |
+				   IORING_RECVSEND_NOTIF_FLUSH;
+	struct answers all;
+	struct pair lo;
+
+	OPEN_PAIR(&lo, NET_LO, AF_INET, variant->type);
+	ASSERT_EQ(0, unregister_slots(&self->ring));
+	ASSERT_EQ(0, register_slots(&self->ring, 2));
+	prep_slot_send(&self->ring, lo.tx, self->data, 100, 0, 0);
+	prep_slot_send(&self->ring, self->net.tx, self->data, variant->len, 0,
+		       flags)->msg_flags |=
+		variant->type == SOCK_STREAM ? MSG_MORE : 0;
+	prep_slot_send(&self->ring, self->net.tx, self->data, variant->len, 1,
+		       flags);
+	ASSERT_SUBMIT(&self->ring, 3);
+	ASSERT_RECEIVED(&lo, self->data, 100);
+	if (self->net.rx >= 0) {
+		ASSERT_RECEIVED(&self->net, self->data, variant->len);
+		ASSERT_RECEIVED(&self->net, self->data, variant->len);
+	}
+	TAKE(&all, 5);
+	ASSERT_LE(0, place_of(&all, TAG(0), IORING_NOTIF_USAGE_ZC_COPIED,
+			      notif_flags(0)));
+	ASSERT_LE(0, place_of(&all, TAG(1), variant->res, notif_flags(0)));
+	pair_close(&lo);
 }
 
 /* Take the next range of MSG_ZEROCOPY sends off the socket's error queue. */

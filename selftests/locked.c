@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A user with a small RLIMIT_MEMLOCK: what a request counts is what it touches,
+ * and with flush_after a refused program needs only to wait for a notification.
+ */
+#include "account.h"
+
+/* And up: one for each test, of whom nothing else is locked. */
+#define SOME_USER	10000
+#define NR_SENDS	300
+#define SEND_LEN	100
+/* more requests than the limit has pages for, and a request counts one */
+#define FLUSH_AFTER	64
+#define ROOM		32
+#define NR_SLOTS	3
+#define DATA_LEN	(8 * 4096)
+
+FIXTURE(locked)
+{
+	struct io_uring ring;
+	struct io_uring probe;	/* see locked_pages() */
+	struct pair net;
+	char *data;
+	char *page;
+	long base;
+	unsigned int seq[NR_SLOTS];	/* of the slots' next notifications */
+};
+
+RING_VARIANTS_SQPOLL(locked);
+
+/* Slot 0 and 1 flush by themselves, slot 2 doesn't. */
+FIXTURE_SETUP(locked)
+{
+	const struct io_uring_notification_slot slots[NR_SLOTS] = {
+		{ .tag = TAG(0), .flush_after = FLUSH_AFTER },
+		{ .tag = TAG(1), .flush_after = FLUSH_AFTER },
+		{ .tag = TAG(2) },
+	};
+	const struct rlimit hard = { MAX_PAGES * 4096, MAX_PAGES * 4096 };
+	const uid_t uid = SOME_USER + getpid() % 50000;
+
+	OPEN_PAIR(&self->net, NET_LO, AF_INET, SOCK_DGRAM);
+	self->data = map_pages(DATA_LEN);
+	self->page = map_pages(4096);
+	ASSERT_NE(NULL, self->data);
+	ASSERT_NE(NULL, self->page);
+	fill_pattern(self->data, DATA_LEN, 24);
+	ASSERT_EQ(0, setrlimit(RLIMIT_MEMLOCK, &hard));
+	ASSERT_EQ(0, setresuid(uid, uid, uid));
+	ASSERT_EQ(0, ring_init(&self->probe, 0));
+	ASSERT_EQ(0, ring_init(&self->ring, variant->setup));
+	ASSERT_EQ(0, register_slots_as(&self->ring, slots, NR_SLOTS, 0));
+	self->base = locked_pages(&self->probe, self->page);
+	ASSERT_LE(0, self->base);
+}
+
+FIXTURE_TEARDOWN(locked)
+{
+	ring_wait(&self->ring, 0, 0);
+	EXPECT_TRUE(ring_empty(&self->ring))
+		TH_LOG("a CQE that the test did not expect");
+	ring_exit(&self->ring);
+	ring_exit(&self->probe);
+	pair_close(&self->net);
+}
+
+/* Take a notification: it is the slot's next. */
+#define TAKE_NOTIF(_cqe) do {						\
+	ASSERT_GT(NR_SLOTS, (_cqe).user_data - TAG(0));			\
+	ASSERT_EQ(0, (_cqe).res);					\
+	ASSERT_EQ(notif_flags(self->seq[(_cqe).user_data - TAG(0)]++),	\
+		  (_cqe).flags);					\
+} while (0)
+
+/*
+ * What a program does: send, and if that is refused for memory, wait for a
+ * notification, unless one has come meanwhile, and try again.
+ */
+static void send_patiently(struct __test_metadata *_metadata,
+			   FIXTURE_DATA(locked) *self, unsigned int slot,
+			   unsigned int nr)
+{
+	struct io_uring_cqe cqe;
+	bool notified = false;
+
+	while (nr) {
+		prep_slot_send(&self->ring, self->net.tx, self->data, SEND_LEN,
+			       slot, 0);
+		ASSERT_SUBMIT(&self->ring, 1);
+		for (;;) {
+			ASSERT_EQ(0, ring_next(&self->ring, &cqe));
+			if (cqe.user_data == REQ(0))
+				break;
+			TAKE_NOTIF(cqe);
+			notified = true;
+		}
+		ASSERT_EQ(0, cqe.flags);
+		if (cqe.res == SEND_LEN) {
+			ASSERT_RECEIVED(&self->net, self->data, SEND_LEN);
+			notified = false;
+			nr--;
+			continue;
+		}
+		ASSERT_EQ(-ENOMEM, cqe.res);
+		if (!notified) {
+			ASSERT_EQ(0, ring_next(&self->ring, &cqe))
+				TH_LOG("no notification to wait for, %u to send",
+				       nr);
+			TAKE_NOTIF(cqe);
+		}
+		notified = false;
+	}
+}
+
+/* Nothing is attached any more and nothing is locked. */
+#define ASSERT_ALL_GIVEN_BACK() do {					\
+	struct io_uring_cqe __cqe;					\
+									\
+	ASSERT_FLUSH(&self->ring, 0, NR_SLOTS);				\
+	while (!ring_next_ms(&self->ring, &__cqe, 200))			\
+		TAKE_NOTIF(__cqe);					\
+	ASSERT_EQ(self->base, locked_pages(&self->probe, self->page));	\
+} while (0)
+
+TEST_F(locked, contract_04_never_stuck_for_memlock)
+{
+	ASSERT_EQ(0, set_limit(self->base + ROOM));
+	send_patiently(_metadata, self, 0, NR_SENDS);
+	/* what didn't fit has made it flush before it was full */
+	ASSERT_LT(NR_SENDS / FLUSH_AFTER, self->seq[0]);
+	ASSERT_ALL_GIVEN_BACK();
+}
+
+/* All of the memory is another slot's, which nobody sends through any more. */
+TEST_F(locked, contract_04_never_stuck_for_memlock_of_another_slot)
+{
+	ASSERT_EQ(0, set_limit(self->base + ROOM));
+	send_patiently(_metadata, self, 0, ROOM);
+	ASSERT_QUIET(&self->ring);
+	send_patiently(_metadata, self, 1, NR_SENDS / 3);
+	ASSERT_LE(1, self->seq[0]);
+	ASSERT_ALL_GIVEN_BACK();
+}
+
+/* A slot without flush_after is the program's to flush. */
+TEST_F(locked, contract_04_refused_flushes_no_slot_without_flush_after)
+{
+	ASSERT_EQ(0, set_limit(self->base + ROOM));
+	send_patiently(_metadata, self, 2, ROOM / 4);
+	send_patiently(_metadata, self, 0, NR_SENDS / 3);
+	ASSERT_EQ(0, self->seq[2]);
+	ASSERT_ALL_GIVEN_BACK();
+	ASSERT_EQ(1, self->seq[2]);
+}
+
+/* Each piece of memory counts the pages that it lies in, and no other. */
+TEST_F(locked, contract_06_counts_pages_touched)
+{
+	static const struct {
+		unsigned int off, len, pages;
+	} sends[] = {
+		{ 0, 1, 1 }, { 0, 100, 1 }, { 2000, 100, 1 }, { 3996, 100, 1 },
+		{ 4050, 100, 2 }, { 4095, 2, 2 }, { 0, 4096, 1 }, { 0, 4097, 2 },
+		{ 4095, 4098, 3 }, { 4096, 8192, 2 },
+	};
+	/* two within one page, one across two, an empty one, one page */
+	struct iovec iov[] = {
+		{ self->data, 100 }, { self->data + 1000, 100 },
+		{ self->data + 8150, 100 }, { self->data + 5, 0 },
+		{ self->data + 12288, 4096 },
+	};
+	const struct msghdr msg = {
+		.msg_iov = iov, .msg_iovlen = ARRAY_SIZE(iov),
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(sends); i++) {
+		prep_slot_send(&self->ring, self->net.tx,
+			       self->data + sends[i].off, sends[i].len, 2, 0);
+		ASSERT_SUBMIT(&self->ring, 1);
+		ASSERT_CQE(&self->ring, REQ(0), sends[i].len, 0);
+		ASSERT_EQ(self->base + (long)sends[i].pages,
+			  locked_pages(&self->probe, self->page))
+			TH_LOG("%u bytes at %u of a page", sends[i].len,
+			       sends[i].off);
+		ASSERT_RECEIVED(&self->net, self->data + sends[i].off,
+				sends[i].len);
+		ASSERT_FLUSH(&self->ring, 2, 1);
+		ASSERT_NOTIF(&self->ring, TAG(2), self->seq[2]++);
+		ASSERT_EQ(self->base, locked_pages(&self->probe, self->page));
+	}
+	prep_slot_sendmsg(&self->ring, self->net.tx, &msg, 2, 0);
+	ASSERT_SUBMIT(&self->ring, 1);
+	ASSERT_CQE(&self->ring, REQ(0), 300 + 4096, 0);
+	ASSERT_EQ(self->base + 1 + 1 + 2 + 1,
+		  locked_pages(&self->probe, self->page));
+	ASSERT_ALL_GIVEN_BACK();
+}
+
+NOTIF_TEST_MAIN
