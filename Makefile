@@ -9,7 +9,7 @@ $(foreach name,$(VARIABLES),$(eval export NOTIF_$(name) := $$(value $(name))))
 export NOTIF_PWD := $(PWD)
 export PYTHONDONTWRITEBYTECODE := 1
 
-TARGETS := run test bench profile vm kernel headers graft ungraft series check clean
+TARGETS := run test bench profile vm kernel headers graft ungraft series check configs clean
 
 .PHONY: help $(TARGETS)
 .DEFAULT_GOAL := help
@@ -31,6 +31,7 @@ help:
 	@echo "  make graft     put the project into a kernel tree of yours (KSRC=dir); ungraft takes it out"
 	@echo "  make series    write the patch series for a kernel tree, into series/"
 	@echo "  make check     format, lint and static checks of everything, no VM"
+	@echo "  make configs   build the kernel configurations that the graft must compile and link in, no VM"
 	@echo "  make clean     remove what this checkout made, say what the cache holds"
 	@echo
 	@echo "  FLAVOUR=release|debug  CPUS=2  MEM=2G  ACCEL=auto|kvm|tcg|icount  TIMEOUT=seconds"

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,42 +85,59 @@ def wanted_options(files: list[Path]) -> dict[str, str]:
     return found
 
 
-def configure(tree: Tree, tools: Toolchain, flavour: str, out: Path) -> None:
-    """Make .config from tinyconfig and the fragments when either, or a compiler, has changed."""
+def configure(tree: Tree, tools: Toolchain, flavour: str, out: Path, options: Mapping[str, str] | None = None) -> None:
+    """Make .config from tinyconfig, the fragments and `options` when any of them, or a compiler, has changed."""
+    own = {f"CONFIG_{name}": value for name, value in (options or {}).items()}
     kconfig = [str(p) for p in (tree.src / "Kconfig", tree.src / graft.WHERE / "Kconfig")]
-    key = digest([tools.ident(), files_digest(fragments(flavour), PROJECT), *kconfig,
+    key = digest([tools.ident(), files_digest(fragments(flavour), PROJECT), *kconfig, str(own),
                   *(Path(p).read_bytes() if Path(p).exists() else b"" for p in kconfig),
                   (tree.src / "io_uring/Kconfig").read_bytes() if (tree.src / "io_uring/Kconfig").exists() else b""])
     stamp = out / ".notif-config"
     if (out / ".config").exists() and stamp.exists() and stamp.read_text(encoding="utf-8") == key:
         return
-    with Step(f"configuring the {flavour} kernel"):
+    with Step(" ".join([f"configuring the {flavour} kernel", *(f"{n}={v}" for n, v in (options or {}).items())])):
         make, env = kernel_make(tree, tools, out), tools.env()
         out.mkdir(parents=True, exist_ok=True)
         # Made beside the old one: make looks at what has changed, option by option
-        run([*make, "KCONFIG_CONFIG=.config.new", "tinyconfig"], "make tinyconfig", env)
-        run([str(tree.src / "scripts/kconfig/merge_config.sh"), "-m", "-O", str(out), str(out / ".config.new"),
-             *map(str, fragments(flavour))], "merge_config.sh", dict(env, KCONFIG_CONFIG=str(out / ".config.new")), out)
-        run([*make, "KCONFIG_CONFIG=.config.new", "olddefconfig"], "make olddefconfig", env)
-        check_config(out / ".config.new", flavour)
-        write_if_changed(out / ".config", (out / ".config.new").read_bytes())
+        new, last = out / ".config.new", out / ".config.options"
+        last.write_text("".join(f"{name}={value}\n" for name, value in own.items()), encoding="utf-8")
+        files = [*fragments(flavour), last]
+        run([*make, f"KCONFIG_CONFIG={new.name}", "tinyconfig"], "make tinyconfig", env)
+        run([str(tree.src / "scripts/kconfig/merge_config.sh"), "-m", "-O", str(out), str(new), *map(str, files)],
+            "merge_config.sh", dict(env, KCONFIG_CONFIG=str(new)), out)
+        run([*make, f"KCONFIG_CONFIG={new.name}", "olddefconfig"], "make olddefconfig", env)
+        check_config(new, wanted_options(files), [*MUST, *own])
+        write_if_changed(out / ".config", new.read_bytes())
         stamp.write_text(key, encoding="utf-8")
 
 
-def check_config(config: Path, flavour: str) -> None:
-    """Compare what kconfig made of the fragments with what they ask for."""
-    text = config.read_text(encoding="utf-8")
-    got = dict(re.findall(r"^(CONFIG_\w+)=(.*)$", text, re.M))
-    for name, value in wanted_options(fragments(flavour)).items():
+def check_config(config: Path, wanted: dict[str, str], must: list[str]) -> None:
+    """Compare what kconfig made of the fragments with what they ask for; a Fail when one of `must` differs."""
+    got = dict(re.findall(r"^(CONFIG_\w+)=(.*)$", config.read_text(encoding="utf-8"), re.M))
+    for name, value in wanted.items():
         if got.get(name, "n") != value:
             log().write(f"config: {name}={value} wanted, {got.get(name, 'n')} it is\n")
-            if name in MUST and value != "n":
-                raise Fail(f"kconfig turns {name} off (it is {got.get(name, 'n')}, {value} was asked for); "
+            if name in must:
+                raise Fail(f"kconfig makes {name} {got.get(name, 'n')}, {value} was asked for; "
                            f"`make -C {config.parent} rustavailable` says what Rust misses, {log().path} the rest")
 
 
+def run_make(tree: Tree, tools: Toolchain, out: Path, targets: list[str], what: str, step: Step,
+             on_line: Callable[[str], None] = lambda line: None) -> None:
+    """Run make in the kernel tree; the step counts the objects."""
+
+    def count(line: str) -> None:
+        if OBJECT.match(line):
+            step.update(step.done + 1)
+        else:
+            step.update()
+        on_line(line)
+
+    run([*kernel_make(tree, tools, out), *targets], what, tools.env(), on_line=count)
+
+
 def compile_kernel(tree: Tree, tools: Toolchain, flavour: str, out: Path) -> None:
-    """Run make, counting objects; the figure of a build from nothing is kept for the next one."""
+    """Build the kernel, counting objects; the figure of a build from nothing is kept for the next one."""
     need_space(out, 1, f"building the {flavour} kernel")
     record, stamp = cache_dir() / f"objects-{flavour}", out / ".notif-built"
     whole = int(record.read_text(encoding="utf-8")) if record.exists() else OBJECTS[flavour]
@@ -130,16 +148,8 @@ def compile_kernel(tree: Tree, tools: Toolchain, flavour: str, out: Path) -> Non
     total = whole if first else None
     with Step(f"building the {flavour} kernel", total, " objects") as step:
         step.done = done
-
-        def count(line: str) -> None:
-            if OBJECT.match(line):
-                step.update(step.done + 1)
-            else:
-                step.update()
-
         try:
-            run([*kernel_make(tree, tools, out), "bzImage", "modules"], f"building the {flavour} kernel",
-                tools.env(), on_line=count)
+            run_make(tree, tools, out, ["bzImage", "modules"], f"building the {flavour} kernel", step)
         finally:
             counter.write_text(str(step.done), encoding="utf-8")
     if first:

@@ -16,6 +16,7 @@ import bench_report
 import bench_scale
 import build
 import check
+import configs
 import graft
 import record
 import series
@@ -211,7 +212,8 @@ def clean() -> None:
 
 TARGETS = {"kernel": kernel, "headers": headers, "vm": machine, "run": main_job, "test": tests, "bench": do_bench,
            "profile": do_profile,
-           "graft": do_graft, "ungraft": do_ungraft, "series": do_series, "check": check.main, "clean": clean}
+           "graft": do_graft, "ungraft": do_ungraft, "series": do_series, "check": check.main,
+           "configs": configs.main, "clean": clean}
 
 
 def interrupt(number: int, _frame: FrameType | None) -> None:

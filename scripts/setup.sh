@@ -89,7 +89,7 @@ packages_for()
 {
 	case $1 in
 	graft | ungraft | clean) echo "$kernel" | grep -E '^(python3|patch) ' ;;
-	kernel | headers) echo "$kernel" ;;
+	kernel | headers | configs) echo "$kernel" ;;
 	series) echo "$kernel" ;;
 	check) echo "$kernel$check" ;;
 	run) echo "$kernel$vm$run" ;;
