@@ -16,7 +16,7 @@
 
 static bool instructions;
 
-static __u64 nanoseconds(void)
+static __maybe_unused __u64 nanoseconds(void)
 {
 	struct timespec ts;
 
@@ -36,7 +36,7 @@ static inline __u64 now(void)
  * moved on by n or n + 1 microseconds. The sleep takes no time, as the clock
  * of an idle guest goes on at once; the loop has two instructions.
  */
-static void settle(void)
+static __maybe_unused void settle(void)
 {
 	__u64 next = nanoseconds() / TICK * TICK + TICK + TICK / 8;
 	struct timespec ts = {
@@ -60,13 +60,13 @@ static void settle(void)
  * Send what has been printed. A serial line interrupts the program while it does,
  * so not in the next window.
  */
-static void print_out(void)
+static __maybe_unused void print_out(void)
 {
 	fflush(stdout);
 	tcdrain(STDOUT_FILENO);
 }
 
-static int compare(const void *a, const void *b)
+static __maybe_unused int compare(const void *a, const void *b)
 {
 	__u64 x = *(const __u64 *)a, y = *(const __u64 *)b;
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What a request costs with many slots, many registered buffers and many
- * notifiers in flight, and what they take of memory (memory.c).
+ * notifiers in flight, what they take of memory (memory.c), what it costs that
+ * two meet in a packet (link.c), and for how long many of them hold the CPU as
+ * they go at once (hold.c).
  *
  *	scale
  *
@@ -14,6 +16,7 @@
  *
  *	scale KIND NUMBER least=L same=S	instructions of a window, S are equal
  *	scale KIND NUMBER bytes=B		B bytes of memory for that many
+ *	scale KIND NUMBER held=H		H instructions without rescheduling
  */
 #include <stdarg.h>
 #include <stdbool.h>
@@ -25,7 +28,6 @@
 #include "scale.h"
 
 #define CQ_ENTRIES	16384	/* whatever is in flight at the end has room */
-#define WINDOWS		40
 /* Slots and buffers that are used round robin come round */
 #define WARM_REQUESTS	(20 * MAX_BATCH)
 #define SECONDS		120
@@ -44,7 +46,7 @@ const struct row scale_row = {
 	.buffer = REGISTERED,
 	.bytes = SEND_BYTES,
 	.batch = MAX_BATCH,
-	.windows = WINDOWS,
+	.windows = SCALE_WINDOWS,
 };
 
 static const struct scale scales[] = {
@@ -62,7 +64,9 @@ static const struct scale scales[] = {
 	{ "in_flight", 10000, 1, 1, 1, 10000 },
 };
 
-static const struct scale *running;
+/* What a failure is told of */
+static const char *running;
+static unsigned int running_number;
 /* Requests of the row until now, to take slots and buffers in turn */
 static unsigned int turn;
 
@@ -72,7 +76,7 @@ void fail(const char *fmt, ...)
 
 	printf("error scale ");
 	if (running)
-		printf("%s %u: ", running->kind, running->number);
+		printf("%s %u: ", running, running_number);
 	va_start(args, fmt);
 	vprintf(fmt, args);
 	va_end(args);
@@ -84,6 +88,25 @@ static void lost(int sig)
 {
 	(void)sig;
 	fail("what was sent is not answered after %u s", SECONDS);
+}
+
+/* What is measured from here on, for so long at most. */
+void scale_begin(const char *kind, unsigned int number)
+{
+	running = kind;
+	running_number = number;
+	alarm(SECONDS);
+}
+
+void scale_print(const char *kind, unsigned int number, __u64 *times)
+{
+	unsigned int same;
+
+	qsort(times, SCALE_WINDOWS, sizeof(*times), compare);
+	for (same = 1; same < SCALE_WINDOWS && times[same] == times[0]; same++)
+		;
+	printf("scale %s %u least=%llu same=%u\n", kind, number, times[0], same);
+	print_out();
 }
 
 static void run_shell(const char *command)
@@ -200,6 +223,12 @@ struct io_uring_sqe *scale_send(struct bench *b, int fd, unsigned int slot,
 	return sqe;
 }
 
+/* Not inlined, so that the loop needs not have what is printed. */
+static noinline void __noreturn wrong(const struct io_uring_cqe *cqe)
+{
+	fail("a request's res is %d, flags %#x", cqe->res, cqe->flags);
+}
+
 /* Takes so many CQEs of requests, which went well, and notifications. */
 void scale_see(struct bench *b, unsigned int requests, unsigned int notifs)
 {
@@ -210,7 +239,7 @@ void scale_see(struct bench *b, unsigned int requests, unsigned int notifs)
 		ret = io_uring_wait_cqe(&b->ring, &cqe);
 		if (ret)
 			fail("wait: %s", strerror(-ret));
-		if (cqe->user_data) {
+		if (cqe->flags & IORING_CQE_F_NOTIF) {
 			if (!notifs--)
 				fail("a notification too many");
 			if (cqe->res)
@@ -219,8 +248,7 @@ void scale_see(struct bench *b, unsigned int requests, unsigned int notifs)
 			if (!requests--)
 				fail("a CQE too many");
 			if (cqe->res != SEND_BYTES || cqe->flags)
-				fail("a request's res is %d, flags %#x", cqe->res,
-				     cqe->flags);
+				wrong(cqe);
 		}
 		io_uring_cqe_seen(&b->ring);
 	}
@@ -307,15 +335,16 @@ static void run(struct bench *b, const struct scale *scale, __u64 *times)
 	unsigned int i;
 	__u64 start;
 
-	for (i = 0; i < WINDOWS; i++) {
+	for (i = 0; i < SCALE_WINDOWS; i++) {
 		settle();
 		start = now();
 		window(b, scale);
 		times[i] = now() - start;
 	}
 	packets = net_packets(b) - packets;
-	if (packets != WINDOWS * MAX_BATCH)
-		fail("%llu packets left, not %u", packets, WINDOWS * MAX_BATCH);
+	if (packets != SCALE_WINDOWS * MAX_BATCH)
+		fail("%llu packets left, not %u", packets,
+		     SCALE_WINDOWS * MAX_BATCH);
 	if (!work_is_over(b))
 		fail("more notifications than there were to be");
 }
@@ -323,12 +352,10 @@ static void run(struct bench *b, const struct scale *scale, __u64 *times)
 static void measure(const struct scale *scale)
 {
 	struct bench b = { .row = &scale_row, .data = scale_data() };
-	__u64 times[WINDOWS];
-	unsigned int same;
+	__u64 times[SCALE_WINDOWS];
 	int held = -1;
 
-	running = scale;
-	alarm(SECONDS);
+	scale_begin(scale->kind, scale->number);
 	settle();
 	net_open(&b);
 	scale_ring(&b, scale->slots + !!scale->held, scale->buffers);
@@ -346,13 +373,7 @@ static void measure(const struct scale *scale)
 	check_in_flight(&b, 0);
 	work_close(&b);
 	net_close(&b);
-	qsort(times, WINDOWS, sizeof(*times), compare);
-	for (same = 1; same < WINDOWS && times[same] == times[0]; same++)
-		;
-	printf("scale %s %u least=%llu same=%u\n", scale->kind, scale->number,
-	       times[0], same);
-	print_out();
-	running = NULL;
+	scale_print(scale->kind, scale->number, times);
 }
 
 int main(void)
@@ -366,7 +387,9 @@ int main(void)
 	net_enter();
 	for (i = 0; i < sizeof(scales) / sizeof(*scales); i++)
 		measure(&scales[i]);
-	alarm(SECONDS);
+	scale_begin("memory", 0);
 	measure_memory();
+	measure_links();
+	measure_holds();
 	return 0;
 }

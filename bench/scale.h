@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What scale.c and memory.c share: rings with many slots and buffers.
+ * What scale.c and the files of the scale program share: rings with many slots and
+ * buffers, and the lines that it prints.
  */
 #ifndef NOTIF_BENCH_SCALE_H
 #define NOTIF_BENCH_SCALE_H
@@ -11,6 +12,7 @@
 #define BUFFER_BYTES	4096
 #define MAX_BUFFERS	1024
 #define SEND_BYTES	4000
+#define SCALE_WINDOWS	40
 #define TAG		0xf00dULL
 
 extern const struct row scale_row;
@@ -26,6 +28,11 @@ void scale_submit(struct bench *b, unsigned int requests);
 unsigned int scale_number(const char *path, const char *name);
 unsigned int scale_in_ring(const struct bench *b, const char *name);
 
+void scale_begin(const char *kind, unsigned int number);
+void scale_print(const char *kind, unsigned int number, __u64 *times);
+
 void measure_memory(void);
+void measure_links(void);
+void measure_holds(void);
 
 #endif

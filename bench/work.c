@@ -124,13 +124,6 @@ static void submit_batch(struct bench *b)
 		fail("submit: %d of %u requests", ret, row->batch);
 }
 
-static bool is_notif(const struct bench *b, const struct io_uring_cqe *cqe)
-{
-	if (b->row->mode == SLOT)
-		return cqe->user_data == TAG;
-	return cqe->flags & IORING_CQE_F_NOTIF;
-}
-
 static void see_notif(struct bench *b, const struct io_uring_cqe *cqe)
 {
 	if (!cqe->res)
@@ -159,7 +152,7 @@ static void see_batch(struct bench *b)
 		ret = io_uring_wait_cqe(&b->ring, &cqe);
 		if (ret)
 			fail("wait: %s", strerror(-ret));
-		if (is_notif(b, cqe)) {
+		if (cqe->flags & IORING_CQE_F_NOTIF) {
 			if (!notifs--)
 				fail("a notification too many");
 			see_notif(b, cqe);

@@ -39,8 +39,6 @@ static void register_one_slot(struct io_uring *ring)
 	struct io_uring_notification_slot slot = { .tag = TAG };
 	struct io_uring_notification_register reg = {
 		.nr_slots = 1,
-		/* notifications carry IORING_CQE_F_NOTIF */
-		.flags = IORING_NOTIF_REG_TYPED_CQE,
 		.data = (unsigned long)&slot,
 	};
 
@@ -65,7 +63,7 @@ int main(void)
 	for (i = 0; i < SENDS; i++) {
 		struct io_uring_sqe *sqe = io_uring_get_sqe(&ring);
 
-		/* all attach to what slot 0 holds, the last one flushes it */
+		/* all attach to slot 0's notifier, which the last one ends */
 		io_uring_prep_send_zc(sqe, fd, buf[i], sizeof(buf[i]), 0,
 				      IORING_SEND_ZC_NOTIF_SLOT);
 		sqe->notification_idx = 0;

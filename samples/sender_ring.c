@@ -24,7 +24,6 @@ static int register_slot(struct sender *s)
 	};
 	struct io_uring_notification_register reg = {
 		.nr_slots = 1,
-		.flags = IORING_NOTIF_REG_TYPED_CQE,
 		.data = (unsigned long)&slot,
 	};
 
@@ -201,6 +200,7 @@ static void on_cqe(struct sender *s, const struct io_uring_cqe *cqe)
 		on_notification(s, cqe);
 		return;
 	}
+	/* only one that failed has a CQE */
 	if (cqe->user_data == FLUSH_TAG) {
 		s->error = cqe->res;
 		return;

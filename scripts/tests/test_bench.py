@@ -68,7 +68,8 @@ class BenchTest(unittest.TestCase):
     def test_file(self) -> None:
         """bench.json says what was measured, and is read as it was written"""
         wall = Row(SLOT, per_second={"median": 2.0, "p25": 1.0, "p75": 3.0})
-        scale = [Scale("slots", 8, 3533.0625), Scale("slot", 32768, bytes_each=32.0)]
+        scale = [Scale("slots", 8, 3533.0625), Scale("slot", 32768, bytes_each=32.0),
+                 Scale("held_acked_slot", 60000, instructions_held=2600)]
         for results in (Results("7.3", "icount", [Row(ZC, 3493.453125), Row(TCP, 11.5, 2.25)], scale),
                         Results("7.3", "kvm", [wall])):
             with tempfile.TemporaryDirectory() as folder:
@@ -91,6 +92,14 @@ class BenchTest(unittest.TestCase):
         self.assertIn("32 bytes", shown)
         self.assertRaisesRegex(Fail, "buffers", bench_scale.check, reader.scale)
         self.assertRaises(Fail, bench_scale.parse, "scale slots 8 least=")
+
+    def test_links(self) -> None:
+        """a link is what a pair of requests costs more in two slots; SEND_ZC and slots stand side by side"""
+        lines = ["scale pairs_slot 1 least=128000 same=40", "scale pairs_slot 2 least=140800 same=40",
+                 "scale held_acked_send_zc 60000 held=2600100", "scale held_acked_slot 60000 held=21900000"]
+        shown = list(bench_scale.report([bench_scale.parse(line) for line in lines]))
+        self.assertRegex(next(line for line in shown if "a link" in line), r" 200$")
+        self.assertRegex(next(line for line in shown if "60000" in line), r"2600 +21900$")
 
     def test_changes(self) -> None:
         """the biggest change comes first, and what only one run has is named"""
