@@ -102,8 +102,10 @@ static void io_notif_lane_tw(struct io_tw_req tw_req, io_tw_token_t tw)
 						  struct io_notif_lane, kiocb);
 
 	/* a batch at a time, as other task_work waits for its turn */
-	if (io_notif_lane_deliver(lane))
+	if (io_notif_lane_deliver(lane)) {
 		io_req_local_work_add(&lane->kiocb, 0);
+		cond_resched();
+	}
 }
 
 static void io_notif_lane_fallback(struct work_struct *work)
@@ -223,11 +225,14 @@ void io_notif_queue(struct io_notif_lane *lane, struct llist_node *first,
 	if (!was_empty)
 		return;
 	/* nobody takes the first one off, nor frees the ring, before we are done */
-	if (ctx->flags & IORING_SETUP_TASKRUN_FLAG)
-		atomic_or(IORING_SQ_TASKRUN, &ctx->rings->sq_flags);
-	if (unlikely(percpu_ref_is_dying(&ctx->refs) ||
-		     !io_notif_lane_leads(lane, lane->task) ||
-		     task_work_add(lane->task, &lane->work, ctx->notify_method)))
-		queue_work(system_dfl_wq, &lane->fallback);
+	if (likely(!percpu_ref_is_dying(&ctx->refs) &&
+		   io_notif_lane_leads(lane, lane->task))) {
+		if (ctx->flags & IORING_SETUP_TASKRUN_FLAG)
+			atomic_or(IORING_SQ_TASKRUN, &ctx->rings->sq_flags);
+		if (likely(!task_work_add(lane->task, &lane->work,
+					  ctx->notify_method)))
+			return;
+	}
+	queue_work(system_dfl_wq, &lane->fallback);
 }
 EXPORT_SYMBOL_GPL(io_notif_queue);

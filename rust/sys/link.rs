@@ -28,6 +28,10 @@ use kernel::{
     prelude::*,
     sync::{
         atomic::Acquire,
+        barrier::{
+            smp_mb,
+            Read, //
+        },
         Refcount, //
     },
     types::Opaque, //
@@ -108,10 +112,6 @@ unsafe fn link(
     carried: *mut bindings::ubuf_info,
     ubuf: *mut bindings::ubuf_info,
 ) -> Result<bool> {
-    // SAFETY: The skb is valid. Who has a clone, as of a transmission that failed, has what it carries.
-    if unsafe { bindings::skb_cloned(skb) } != 0 {
-        return Err(EEXIST);
-    }
     // SAFETY: The skb's reference keeps what it carries.
     let ops = unsafe { (*carried).ops };
     let mut members = KVec::new();
@@ -201,6 +201,12 @@ pub(super) unsafe extern "C" fn link_skb(
     if carried == ubuf {
         return 0;
     }
+    // SAFETY: As above. Who has a clone, as of a transmission that failed, looks at what it carries.
+    if unsafe { bindings::skb_cloned(skb) } != 0 {
+        return EEXIST.to_errno();
+    }
+    // A clone that is gone may have left a reference to the link, which is looked at from here on.
+    smp_mb(Read);
     if carried.is_null() {
         // SAFETY: The request that is attached keeps the notifier shared. The skb carries none, and
         // gets the reference.
