@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -156,7 +157,7 @@ class Checks:
 
     def programs(self) -> str:
         """The C that runs on it."""
-        return self.c_sources(("selftests/*.[ch]", "samples/*.[ch]", "bench/*.[ch]"), TEST_IGNORED)
+        return self.c_sources(("selftests/*.[ch]", "samples/*.[ch]", "bench/*.[ch]", "stress/*.[ch]"), TEST_IGNORED)
 
     def shellcheck(self) -> str:
         """Every shell script."""
@@ -178,9 +179,15 @@ class Checks:
         return self.said([str(mypy), "--strict", "--no-error-summary", "--cache-dir",
                           str(mypy.parent.parent / "cache"), *map(str, files)], PROJECT / "scripts")
 
+    def models(self) -> str:
+        """All interleavings of the lockless parts, and the bugs put into their models."""
+        if not shutil.which("spin"):
+            raise Skip("spin is not installed")
+        return self.said([sys.executable, str(PROJECT / "models/run.py"), "-q"])
+
     def lengths(self) -> str:
         """Files that a person reads in one sitting: 400 lines at most."""
-        files = [*PROJECT.glob("scripts/**/*"), *graft.project_files(("rust", "shim", "selftests"))]
+        files = [*PROJECT.glob("scripts/**/*"), *graft.project_files(("rust", "shim", "selftests", "stress"))]
         long = [(len(p.read_bytes().splitlines()), p) for p in files if p.suffix in (".py", ".sh", ".rs", ".c", ".h")]
         return "\n".join(f"{path.relative_to(PROJECT)}: {lines} lines" for lines, path in long if lines > 400)
 
@@ -194,9 +201,10 @@ def main() -> None:
     checks.run("sparse", checks.sparse)
     checks.run("checkpatch of patches/", checks.patches)
     checks.run("checkpatch of shim/", checks.shim)
-    checks.run("checkpatch of selftests/, samples/ and bench/", checks.programs)
+    checks.run("checkpatch of selftests/, samples/, bench/ and stress/", checks.programs)
     checks.run("shellcheck", checks.shellcheck)
     checks.run("mypy --strict", checks.python)
+    checks.run("models", checks.models)
     checks.run("documents", checks.documents)
     checks.run("file lengths", checks.lengths)
     if checks.failed:

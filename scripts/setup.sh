@@ -53,6 +53,7 @@ liburing-dev /usr/include/liburing.h samples/ in C
 check="
 sparse sparse make check
 shellcheck shellcheck make check
+spin spin the models of make check
 "
 
 # Whether the proof of a package is there: a command in PATH, or a file (a pattern may name it)
