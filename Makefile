@@ -2,14 +2,14 @@
 # A person's view of the project. The kernel's view is Kbuild; the work is done by scripts/.
 
 # What may be given on the command line, passed on as it was typed: make expands no $ in it
-VARIABLES := FLAVOUR CPUS MEM ACCEL KSRC FILE TESTS TIMEOUT ARGS CMD QUICK BASE ROW
+VARIABLES := FLAVOUR CPUS MEM ACCEL KSRC FILE TESTS TIMEOUT ARGS CMD QUICK BASE ROW MINUTES SEED
 unexport $(VARIABLES)
 $(foreach name,$(VARIABLES),$(eval export NOTIF_$(name) := $$(value $(name))))
 # Where the person stands, also with `make -C`
 export NOTIF_PWD := $(PWD)
 export PYTHONDONTWRITEBYTECODE := 1
 
-TARGETS := run test bench profile vm kernel headers graft ungraft series check configs clean
+TARGETS := run test stress bench profile vm kernel headers graft ungraft series check configs clean
 
 .PHONY: help $(TARGETS)
 .DEFAULT_GOAL := help

@@ -21,6 +21,7 @@ import graft
 import record
 import series
 import source
+import stress
 import suite
 import toolchain
 import vm
@@ -30,7 +31,7 @@ from tap import Tap
 
 MEGABYTES = 64
 VARIABLES = ("FLAVOUR", "CPUS", "MEM", "ACCEL", "KSRC", "FILE", "TESTS", "TIMEOUT", "ARGS", "CMD",
-             "QUICK", "BASE", "ROW")
+             "QUICK", "BASE", "ROW", "MINUTES", "SEED")
 KEEP_BENCHES = 50
 
 
@@ -176,6 +177,11 @@ def tests() -> None:
         raise Fail(f"make test failed; the log is {log().path}")
 
 
+def do_stress() -> None:
+    """MINUTES= of everything at random, with an oracle; SEED= repeats it."""
+    stress.main(*prepare(option("FLAVOUR", "debug")))
+
+
 def do_graft() -> None:
     """Graft a tree of the user's."""
     ksrc = ksrc_argument()
@@ -211,7 +217,7 @@ def clean() -> None:
 
 
 TARGETS = {"kernel": kernel, "headers": headers, "vm": machine, "run": main_job, "test": tests, "bench": do_bench,
-           "profile": do_profile,
+           "profile": do_profile, "stress": do_stress,
            "graft": do_graft, "ungraft": do_ungraft, "series": do_series, "check": check.main,
            "configs": configs.main, "clean": clean}
 

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * make stress: what its processes share.
+ *
+ * A round is a number of processes that do things at random for a while, and
+ * then check that all that they began has ended as it should. What a process
+ * does is drawn from the round's seed, from which process it is and from how
+ * many things it has done: the same seed draws the same again, whatever the
+ * timing.
+ */
+#ifndef NOTIF_STRESS_H
+#define NOTIF_STRESS_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <sys/types.h>
+#include <time.h>
+
+#include <linux/compiler.h>
+#include <linux/types.h>
+
+#ifndef ARRAY_SIZE
+#define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
+#endif
+
+#define MODULE	"io_uring_notif"
+
+/* Without any progress for so long something is lost, on a slow machine too. */
+#define STUCK_MS	60000
+/* A process that is killed is gone by then, if all others want the CPU too. */
+#define GONE_MS		30000
+
+enum phase {
+	PHASE_RUN,	/* everything at random */
+	PHASE_CALM,	/* the network is as it was, and left alone */
+	PHASE_QUIET,	/* who has begun things ends them, and checks */
+	PHASE_END,	/* who only looks on goes too */
+};
+
+enum role {
+	ROLE_WORKER,	/* alone */
+	ROLE_THREADS,	/* two threads with one set of rings */
+	ROLE_LIMITED,	/* an unprivileged user with little RLIMIT_MEMLOCK */
+	ROLE_KEEPER,	/* starts processes and ends them */
+	ROLE_CHAOS,	/* changes the network */
+	ROLE_LOOKER,	/* reads fdinfo, tries to unload the module */
+	ROLE_HOLDER,	/* keeps files of others for a while */
+};
+
+#define MAX_PROCS	16
+
+/* What a process has done so far. */
+struct counts {
+	__u64 ops, requests, notifications, bytes, datagrams, refused, ends;
+	__u64 rings, unloads;
+};
+
+/* Shared by all processes of a round. */
+struct common {
+	int phase;
+	__u64 seed;
+	pid_t pids[MAX_PROCS];
+	struct counts counts[MAX_PROCS];
+};
+
+extern struct common *common;
+/* which process this is, and what it has counted */
+extern unsigned int me;
+extern struct counts *count;
+/* to the process that keeps files of others, and from them */
+extern int to_holder, from_senders;
+
+static inline enum phase phase(void)
+{
+	return __atomic_load_n(&common->phase, __ATOMIC_ACQUIRE);
+}
+
+static inline __u64 now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000ULL + ts.tv_nsec / 1000000;
+}
+
+static inline void sleep_ms(unsigned int ms)
+{
+	nanosleep(&(struct timespec){ ms / 1000, ms % 1000 * 1000000L }, NULL);
+}
+
+/* Something isn't as it has to be: say so, and end this process. */
+void __noreturn __printf(1, 2) wrong(const char *fmt, ...);
+
+int worker_main(enum role role);
+int keeper_main(void);
+int chaos_main(void);
+int looker_main(void);
+int holder_main(void);
+
+/* Notifiers since the kernel was booted; 0 where nothing tells. */
+struct totals {
+	__u64 begun, completed;
+};
+
+void totals_read(struct totals *totals);
+
+#define NR_CACHES	20
+
+/* What is in use of the kernel's memory, and of the module. */
+struct state {
+	int refs;			/* of the module */
+	struct totals totals;
+	long pins;			/* pages of registered buffers */
+	long available_kb;
+	long objects[NR_CACHES];
+};
+
+void state_read(struct state *state);
+/*
+ * What isn't back where it was at @before, with @nr notifications in between;
+ * NULL if all is.
+ */
+const char *state_differs(const struct state *before, const struct state *now,
+			  __u64 nr);
+/* -errno, 0 once it has gone */
+int module_unload(void);
+
+/* Or it isn't there just now. */
+static inline bool module_is_built_in(int ret)
+{
+	return ret == -ENOENT;
+}
+
+/* Give the network back as it was. */
+void chaos_restore(void);
+
+#endif

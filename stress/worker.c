@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A process that does things at random until it is told to stop, and then sees
+ * that all it began comes to its end.
+ */
+#include <sys/resource.h>
+
+#include "worker.h"
+
+static const struct {
+	const char *name;
+	unsigned int weight;
+	void (*run)(struct worker *w);
+} ops[] = {
+	{ "send", 38, op_send },
+	{ "receive", 26, op_receive },
+	{ "wait", 10, op_wait },
+	{ "flush", 7, op_flush },
+	{ "cancel", 4, op_cancel },
+	{ "stream", 4, op_stream },
+	{ "pool", 2, op_pool },
+	{ "slots", 2, op_slots },
+	{ "pass", 2, op_pass },
+	{ "resize", 2, op_resize },
+	{ "ring", 1, op_ring },
+	{ "child", 1, op_child },
+	{ "limit", 1, op_limit },
+};
+
+#define ALL_WEIGHTS	100
+
+/* Another process has the other side of a victim's streams: they stay. */
+static bool may_do(const struct worker *w, unsigned int op)
+{
+	if (ops[op].run == op_limit)
+		return w->role == ROLE_LIMITED;
+	if (w->victim)
+		return ops[op].run != op_cancel && ops[op].run != op_ring;
+	return true;
+}
+
+void worker_step(struct worker *w)
+{
+	unsigned int at, op = 0;
+
+	rnd_seed(&w->rnd, common->seed, me, ++w->op);
+	at = rnd_below(&w->rnd, ALL_WEIGHTS);
+	while (at >= ops[op].weight)
+		at -= ops[op++].weight;
+	if (may_do(w, op))
+		ops[op].run(w);
+	count->ops++;
+}
+
+/* Take what there is, on all rings and sockets. Any? */
+static bool take_all(struct worker *w)
+{
+	__u64 before = count->requests + count->notifications + count->bytes;
+	bool any = false;
+	unsigned int i;
+
+	for (i = 0; i < NR_RINGS; i++) {
+		struct ring *r = &w->rings[i];
+
+		if (!r->open)
+			continue;
+		ring_wait(&r->ring, 1, 2);
+		ring_reap(r);
+	}
+	for (i = 0; i < NR_STREAMS; i++) {
+		struct stream *s = &w->streams[i];
+
+		any |= stream_receive(s, 1 << 20);
+		stream_uncork(s);
+	}
+	return any || before != count->requests + count->notifications +
+				count->bytes;
+}
+
+static bool is_quiet(const struct worker *w)
+{
+	unsigned int i;
+
+	for (i = 0; i < NR_RINGS; i++)
+		if (w->rings[i].open &&
+		    (w->rings[i].in_flight || w->rings[i].unnotified))
+			return false;
+	for (i = 0; i < NR_STREAMS; i++)
+		if (!stream_complete(&w->streams[i]))
+			return false;
+	return true;
+}
+
+static void __noreturn stuck(const struct worker *w)
+{
+	unsigned int i, j;
+
+	for (i = 0; i < NR_RINGS; i++) {
+		const struct ring *r = &w->rings[i];
+
+		if (!r->open || !(r->in_flight || r->unnotified))
+			continue;
+		printf("# lost: %u requests, %u notifications of a %s ring\n",
+		       r->in_flight, r->unnotified, r->name);
+		for (j = 0; j < MAX_REQUESTS; j++) {
+			const struct request *req = &r->requests[j];
+
+			if (!req->id || req->kind != KIND_SEND)
+				continue;
+			printf("#   request %u: slot %u, %u bytes%s%s%s%s%s%s\n",
+			       j, req->slot, req->len,
+			       req->over ? ", over" : "",
+			       req->skip ? ", skip" : "",
+			       req->linked ? ", linked" : "",
+			       req->fixed ? ", registered" : "",
+			       req->notifier && req->notifier->flushed ?
+			       ", flushed" : "",
+			       req->over ? "" : stream_name(req->stream));
+		}
+	}
+	for (i = 0; i < NR_STREAMS; i++)
+		if (!stream_complete(&w->streams[i]))
+			stream_tell(&w->streams[i]);
+	wrong("nothing has come for %d s", STUCK_MS / 1000);
+}
+
+void worker_quiesce(struct worker *w)
+{
+	__u64 last = now_ms();
+	unsigned int i;
+
+	for (i = 0; i < NR_RINGS; i++)
+		if (w->rings[i].open)
+			flush_all(&w->rings[i]);
+	while (!is_quiet(w)) {
+		if (take_all(w))
+			last = now_ms();
+		if (now_ms() - last > STUCK_MS)
+			stuck(w);
+		/* slots that were about to be flushed, by what was cancelled */
+		for (i = 0; i < NR_RINGS; i++)
+			if (w->rings[i].open && model_holds(&w->rings[i]))
+				flush_all(&w->rings[i]);
+	}
+	for (i = 0; i < 10; i++) {
+		sleep_ms(5);
+		take_all(w);
+	}
+	for (i = 0; i < NR_RINGS; i++)
+		if (w->rings[i].open)
+			ring_stop(&w->rings[i]);
+	for (i = 0; i < NR_STREAMS; i++)
+		stream_close(&w->streams[i]);
+}
+
+/* The other thread may have gone, and another one come. */
+static void *second_thread(void *arg)
+{
+	struct worker *w = arg;
+	unsigned int nr;
+
+	for (nr = 0; nr < 200 && phase() < PHASE_QUIET; nr++) {
+		pthread_mutex_lock(&w->lock);
+		worker_step(w);
+		pthread_mutex_unlock(&w->lock);
+		sched_yield();
+	}
+	/* io_uring cancels what a task began that ends */
+	pthread_mutex_lock(&w->lock);
+	for (nr = 0; nr < NR_RINGS; nr++)
+		model_cancelled(&w->rings[nr]);
+	pthread_mutex_unlock(&w->lock);
+	return NULL;
+}
+
+static void run_threads(struct worker *w)
+{
+	pthread_t other;
+
+	while (phase() < PHASE_QUIET) {
+		unsigned int nr;
+
+		if (pthread_create(&other, NULL, second_thread, w))
+			wrong("there is no second thread: %m");
+		for (nr = 0; nr < 200 && phase() < PHASE_QUIET; nr++) {
+			pthread_mutex_lock(&w->lock);
+			worker_step(w);
+			pthread_mutex_unlock(&w->lock);
+			sched_yield();
+		}
+		pthread_join(other, NULL);
+	}
+}
+
+/* One of whom nobody else has anything locked: how much that seems to be. */
+static long become_user(void)
+{
+	const struct rlimit limit = { MAX_LOCKED * PAGE, MAX_LOCKED * PAGE };
+	uid_t uid = 20000 + getpid() % 40000;
+
+	if (setrlimit(RLIMIT_MEMLOCK, &limit) || setresuid(uid, uid, uid))
+		wrong("this is no unprivileged user: %m");
+	return locked_pages();
+}
+
+static void nothing_is_locked(long before)
+{
+	__u64 end = now_ms() + STUCK_MS;
+	long pages;
+
+	while ((pages = locked_pages()) != before) {
+		if (now_ms() > end)
+			wrong("%ld pages are locked, there were %ld", pages, before);
+		sleep_ms(100);
+	}
+}
+
+int worker_main(enum role role)
+{
+	struct worker *w = calloc(1, sizeof(*w));
+	long locked = 0;
+	unsigned int i;
+
+	if (!w)
+		wrong("there is no memory");
+	w->role = role;
+	pthread_mutex_init(&w->lock, NULL);
+	if (role == ROLE_LIMITED)
+		locked = become_user();
+	for (i = 0; i < NR_RINGS + NR_STREAMS; i++) {
+		rnd_seed(&w->rnd, common->seed, me, ~(__u64)i);
+		if (i < NR_RINGS)
+			ring_start(&w->rings[i], &w->rnd, role);
+		else
+			stream_open(&w->streams[i - NR_RINGS], &w->rnd,
+				    role == ROLE_LIMITED);
+	}
+	if (role == ROLE_THREADS)
+		run_threads(w);
+	while (phase() < PHASE_QUIET)
+		worker_step(w);
+	children_end(w);
+	worker_quiesce(w);
+	if (role == ROLE_LIMITED)
+		nothing_is_locked(locked);
+	return 0;
+}

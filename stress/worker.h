@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* A worker: rings and sockets, and what it does with them. */
+#ifndef NOTIF_STRESS_WORKER_H
+#define NOTIF_STRESS_WORKER_H
+
+#include <pthread.h>
+
+#include "model.h"
+#include "stream.h"
+
+#define NR_RINGS	3U
+#define NR_STREAMS	6U
+#define NR_CHILDREN	3U
+
+struct worker {
+	enum role role;
+	bool victim;		/* will be killed: another process receives */
+	pthread_mutex_t lock;	/* of all that follows */
+	__u64 op;		/* how many things it has done */
+	struct rnd rnd;		/* for the one that it does */
+	struct ring rings[NR_RINGS];
+	struct stream streams[NR_STREAMS];
+	pid_t children[NR_CHILDREN];
+};
+
+/* An open ring that has slots, or NULL. */
+struct ring *worker_ring(struct worker *w);
+
+/* send.c */
+void op_send(struct worker *w);
+void op_flush(struct worker *w);
+void op_cancel(struct worker *w);
+/* Flush all slots, so that what is in flight comes back. */
+void flush_all(struct ring *r);
+
+/* Do the next thing. */
+void worker_step(struct worker *w);
+/* Everything that was begun has to end. */
+void worker_quiesce(struct worker *w);
+
+/* ops.c */
+void op_receive(struct worker *w);
+void op_wait(struct worker *w);
+void op_stream(struct worker *w);
+void op_pool(struct worker *w);
+void op_slots(struct worker *w);
+void op_ring(struct worker *w);
+void op_resize(struct worker *w);
+void op_child(struct worker *w);
+void op_pass(struct worker *w);
+void op_limit(struct worker *w);
+void children_end(struct worker *w);
+/* How many pages this user has locked; see ../selftests/account.h. */
+long locked_pages(void);
+
+#define MAX_LOCKED	2048	/* pages, the hard limit */
+
+#endif
