@@ -28,23 +28,15 @@ static inline void io_slot_count(struct iov_iter *from, size_t taken)
 	container_of(from, struct io_async_msghdr, msg.msg_iter)->zc_len += taken;
 }
 
-/* What is counted and then reverted would hide that it was copied. */
-static inline int io_slot_count_filled(struct iov_iter *from, size_t count,
-				       int ret)
-{
-	if (likely(ret != -EFAULT))
-		io_slot_count(from, count - from->count);
-	return ret;
-}
-
 static noinline int io_slot_sg_from_bvec(struct sk_buff *skb,
 					 struct iov_iter *from, size_t length)
 {
 	size_t count = from->count;
+	int ret = __zerocopy_fill_skb_from_bvec(skb, from, length);
 
-	return io_slot_count_filled(from, count,
-				    __zerocopy_fill_skb_from_bvec(skb, from,
-								  length));
+	/* no -EFAULT: the memory is there */
+	io_slot_count(from, count - from->count);
+	return ret;
 }
 
 /* Registered buffers, which the notifier keeps. */
@@ -59,16 +51,32 @@ static int io_slot_sg_from_iter(struct sk_buff *skb, struct iov_iter *from,
 	return 0;
 }
 
+static inline int io_slot_sg_from_user(struct sk_buff *skb,
+				       struct iov_iter *from, size_t length)
+{
+	size_t count = from->count;
+	int ret = zerocopy_fill_skb_from_iter(skb, from, length);
+
+	/* what is counted and then reverted would hide that it was copied */
+	if (likely(ret != -EFAULT))
+		io_slot_count(from, count - from->count);
+	return ret;
+}
+
+static noinline int io_slot_sg_downgrade(struct sk_buff *skb,
+					 struct iov_iter *from, size_t length)
+{
+	skb_zcopy_downgrade_managed(skb);
+	return io_slot_sg_from_user(skb, from, length);
+}
+
 /* Plain buffers. */
 static int io_slot_sg_from_iter_iovec(struct sk_buff *skb,
 				      struct iov_iter *from, size_t length)
 {
-	size_t count = from->count;
-
-	skb_zcopy_downgrade_managed(skb);
-	return io_slot_count_filled(from, count,
-				    zerocopy_fill_skb_from_iter(skb, from,
-								length));
+	if (unlikely(skb_zcopy_managed(skb)))
+		return io_slot_sg_downgrade(skb, from, length);
+	return io_slot_sg_from_user(skb, from, length);
 }
 
 static int io_slot_send_setup(struct io_kiocb *req,
