@@ -6,7 +6,8 @@
  * link while another one is added.
  *
  * It stands for
- *   rust/sys/link.rs	link_skb(), unlink_skb(), link(), complete_link(), Link
+ *   rust/sys/link.rs	link_skb(), unlink_skb(), link(), complete_link()
+ *   rust/sys/members.rs	Unshared; that a lane may let go of the members later is one interleaving
  *   rust/sys/ubuf.rs	Reference, complete()
  *   skbuff.c, skbuff.h	skb_clone(), pskb_expand_head(), skb_release_data(), skb_split() of the kernel
  *

@@ -57,6 +57,7 @@ impl Registered {
                 pin: Some(request::pin),
                 detach: Some(request::detach),
                 deliver: Some(deliver),
+                deliver_link: Some(deliver_link),
                 post: Some(post),
                 settle: Some(settle),
                 divert: Some(divert),
@@ -205,6 +206,22 @@ unsafe extern "C" fn deliver(
     unsafe {
         with_ring(ctx, |ring, lock| {
             ring.deliver(Chain::from_raw(first, last), lock)
+        })
+    }
+}
+
+/// # Safety
+///
+/// See the module. `link` came by a lane of the ring, and the caller gives it up.
+unsafe extern "C" fn deliver_link(
+    ctx: *mut bindings::io_ring_ctx,
+    link: *mut bindings::io_notif_link,
+) {
+    // SAFETY: The caller holds the lock, and there is `ctx->notif` while the link has notifiers, which
+    // are all of the ring.
+    unsafe {
+        with_ring(ctx, |ring, lock| {
+            ring.deliver(sys::end_link(link, lock), lock)
         })
     }
 }

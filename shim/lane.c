@@ -15,6 +15,14 @@
 #include "../../tw.h"
 #include "slot.h"
 
+static struct io_notif_link *io_notif_node_link(struct llist_node *node)
+{
+	struct io_notif_link *link = container_of(node, struct io_notif_link,
+						  node);
+
+	return link->ubuf.ops->complete == io_notif_link_complete ? link : NULL;
+}
+
 /*
  * Deliver what is on the lane, up to a batch of it. True: there is more. False:
  * the lane is empty, and may be gone with what was delivered.
@@ -27,28 +35,34 @@ static bool io_notif_lane_deliver(struct io_notif_lane *lane)
 {
 	struct llist_node *first = NULL, *last = NULL, *node;
 	struct io_ring_ctx *ctx = lane->ctx;
+	struct io_notif_link *link = NULL;
 	bool more = true;
 	unsigned int i;
 
-	for (i = 0; i < IO_NOTIF_BATCH; i++) {
+	/* one link at most, which may have more notifiers than a batch */
+	for (i = 0; i < IO_NOTIF_BATCH && !link; i++) {
 		node = mpscq_pop(&lane->done, &lane->next);
 		/* not empty, but the next one has yet to be linked */
 		if (!node)
 			break;
-		if (first)
-			last->next = node;
-		else
-			first = node;
-		last = node;
-		if (mpscq_pop_emptied(&lane->done, lane->next)) {
-			more = false;
-			break;
+		more = !mpscq_pop_emptied(&lane->done, lane->next);
+		link = io_notif_node_link(node);
+		if (!link) {
+			if (first)
+				last->next = node;
+			else
+				first = node;
+			last = node;
 		}
+		if (!more)
+			break;
 	}
 	if (first) {
 		last->next = NULL;
 		io_notif_ring_ops(ctx)->deliver(ctx, first, last);
 	}
+	if (link)
+		io_notif_ring_ops(ctx)->deliver_link(ctx, link);
 	return more;
 }
 
@@ -201,7 +215,8 @@ static void io_notif_queue_local(struct io_notif_lane *lane,
 /**
  * io_notif_queue() - have completed notifiers posted by their ring
  * @lane:	their lane
- * @first:	the io_notif_head.node of the first one
+ * @first:	the io_notif_head.node of the first one, or the io_notif_link.node of
+ *		a link alone
  * @last:	that of the last one, linked by ->next
  *
  * The caller gives up the notifiers: they may be gone on return, and with them
@@ -213,13 +228,15 @@ void io_notif_queue(struct io_notif_lane *lane, struct llist_node *first,
 		    struct llist_node *last)
 {
 	struct io_ring_ctx *ctx = lane->ctx;
-	bool was_empty;
+	bool was_empty, lazy;
 
 	/* keeps the lane and its task, and a ring with deferred task_work */
 	guard(rcu)();
+	/* a link may be many notifications */
+	lazy = first == last && !io_notif_node_link(first);
 	was_empty = mpscq_push_list(&lane->done, first, last);
 	if (!lane->task && likely(!percpu_ref_is_dying(&ctx->refs))) {
-		io_notif_queue_local(lane, last, was_empty, first == last);
+		io_notif_queue_local(lane, last, was_empty, lazy);
 		return;
 	}
 	if (!was_empty)

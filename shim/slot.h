@@ -43,8 +43,29 @@ struct io_notif_head {
 };
 
 /**
+ * struct io_notif_link - the part of a link that C knows
+ * @ubuf:	what the skbs carry
+ * @node:	on the lane, once no skb carries it
+ * @lane:	of all its notifiers, which keep it; NULL if theirs differ
+ * @nr:		how many notifiers it has, pointers to which follow
+ * @room:	how many it has room for
+ */
+struct io_notif_link {
+	struct ubuf_info	ubuf;
+	struct llist_node	node;
+	struct io_notif_lane	*lane;
+	u32			nr;
+	u32			room;
+};
+
+/* A node on a lane is that of a notifier or a link: @ubuf.ops tell. */
+static_assert(offsetof(struct io_notif_link, node) ==
+	      offsetof(struct io_notif_head, node));
+
+/**
  * struct io_notif_lane - the way of completed notifiers to their ring
- * @done:	completed notifiers, oldest first, by their io_notif_head.node
+ * @done:	completed notifiers, oldest first, by their io_notif_head.node, and
+ *		links that are over, by their io_notif_link.node
  * @next:	what is taken off @done next, under ->uring_lock
  * @ctx:	the ring
  * @refs:	one of the ring's, and one of each notifier that is to go this way, or
@@ -127,6 +148,7 @@ enum {
  *		reference to it, also when it fails
  * @detach:	a request is over, whatever its result was. @remote as above
  * @deliver:	completed notifiers, @first to @last by ->next, came by their lane
+ * @deliver_link: so did a link, whose notifiers may complete by that
  * @post:	post up to IO_NOTIF_BATCH notifications. Under the ring's CQ lock.
  *		True: call @settle after it is unlocked
  * @settle:	end what was posted: let go of buffers and of locked memory. Flags
@@ -160,6 +182,8 @@ struct io_notif_ops {
 		       bool remote);
 	void (*deliver)(struct io_ring_ctx *ctx, struct llist_node *first,
 			struct llist_node *last);
+	void (*deliver_link)(struct io_ring_ctx *ctx,
+			     struct io_notif_link *link);
 	bool (*post)(struct io_ring_ctx *ctx);
 	unsigned int (*settle)(struct io_ring_ctx *ctx);
 	void (*divert)(struct io_ring_ctx *ctx);

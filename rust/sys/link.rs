@@ -11,30 +11,30 @@
 //! C header: [`include/linux/skbuff.h`](srctree/include/linux/skbuff.h)
 
 use super::{
-    memory::Run,
+    members::{
+        is_unshared,
+        members,
+        refcnt,
+        Unshared,
+        MAX_MEMBERS, //
+    },
     ubuf::{
         Reference,
-        FLAGS,
         UBUF_OPS, //
     },
     Total, //
 };
 use core::{
-    cell::UnsafeCell,
-    ffi::c_int, //
+    ffi::c_int,
+    mem::ManuallyDrop, //
 };
 use kernel::{
     bindings,
     prelude::*,
-    sync::{
-        atomic::Acquire,
-        barrier::{
-            smp_mb,
-            Read, //
-        },
-        Refcount, //
-    },
-    types::Opaque, //
+    sync::barrier::{
+        smp_mb,
+        Read, //
+    }, //
 };
 
 static LINK_OPS: bindings::ubuf_info_ops = bindings::ubuf_info_ops {
@@ -43,62 +43,6 @@ static LINK_OPS: bindings::ubuf_info_ops = bindings::ubuf_info_ops {
     link_skb: None,
     unlink_skb: None,
 };
-
-/// A link holds that many notifiers at most. With the last reference to it all are dropped in one go,
-/// maybe in softirq.
-const MAX_MEMBERS: usize = 64;
-
-/// The notifiers whose pages an skb has, if they are more than one.
-///
-/// `ubuf` comes first, as the network stack takes a pointer to it for the link.
-///
-/// # Invariants
-///
-/// `ubuf.refcnt` counts the skbs that carry the link. `members` only changes as long as there's just
-/// one, which nobody shares, under the lock of its socket.
-#[repr(C)]
-struct Link {
-    ubuf: Opaque<bindings::ubuf_info>,
-    members: UnsafeCell<KVec<Reference>>,
-}
-
-impl Link {
-    /// Makes a link for an skb, of these notifiers, oldest first. Task context, may sleep.
-    fn new(members: KVec<Reference>) -> Result<KBox<Self>> {
-        let link = KBox::new(
-            Self {
-                ubuf: Opaque::zeroed(),
-                members: UnsafeCell::new(members),
-            },
-            GFP_KERNEL_ACCOUNT,
-        )?;
-        // SAFETY: All bit patterns are valid for what is written here, and nobody else knows of it.
-        unsafe {
-            (*link.ubuf.get()).ops = &raw const LINK_OPS;
-            (*link.ubuf.get()).flags = FLAGS as u8;
-        }
-        link.refcnt().set(1);
-        Total::Linked.count();
-        Ok(link)
-    }
-
-    #[inline]
-    fn refcnt(&self) -> &Refcount {
-        // SAFETY: `ubuf` is initialised when a `Link` is made. `Refcount` is a transparent wrapper of
-        // `refcount_t`.
-        unsafe { &*(&raw mut (*self.ubuf.get()).refcnt).cast::<Refcount>() }
-    }
-
-    /// The notifiers, oldest first.
-    ///
-    /// # Safety
-    ///
-    /// The caller must have a reference to the link that nobody changes it by meanwhile.
-    unsafe fn members(&self) -> &KVec<Reference> {
-        // SAFETY: By the type invariants and the safety requirements of this function.
-        unsafe { &*self.members.get() }
-    }
-}
 
 /// Has an skb that carries one notifier, or a link, carry that of `ubuf` too: whether it did not before.
 /// Fails with `EEXIST`, for a fresh skb, when that can't be.
@@ -114,47 +58,67 @@ unsafe fn link(
 ) -> Result<bool> {
     // SAFETY: The skb's reference keeps what it carries.
     let ops = unsafe { (*carried).ops };
-    let mut members = KVec::new();
     // SAFETY: By the operations this is a notifier's or a link's, which the skb keeps. The socket is
     // locked, so that nobody else adds members.
-    unsafe {
+    let mut link = unsafe {
         if ops == &raw const UBUF_OPS {
-            members.reserve(2, GFP_KERNEL_ACCOUNT)?;
-            members.push(Reference::new(carried), GFP_KERNEL_ACCOUNT)?;
+            let mut link = Unshared::with_room(2, &LINK_OPS)?;
+            link.push(Reference::new(carried))?;
+            link
         } else if ops == &raw const LINK_OPS {
-            let link = &*carried.cast::<Link>();
-            let old = link.members();
-            if old.iter().any(|member| member.ubuf() == ubuf) {
+            let old = members(carried);
+            // Not taken over: it is the one that keeps the notifier shared for its requests.
+            let held = ManuallyDrop::new(Reference::from_raw(ubuf));
+            // Nobody has to look for one that no skb has yet.
+            if !held.is_only() && old.iter().any(|member| member.ubuf() == ubuf) {
                 return Ok(false);
             }
-            if old.len() >= MAX_MEMBERS {
+            if old.len() == MAX_MEMBERS {
                 return Err(EEXIST);
             }
-            // Acquire, for what another skb's end did with the members.
-            if link.refcnt().as_atomic().load(Acquire) == 1 {
-                let members = &mut *link.members.get();
-                members.push(Reference::new(ubuf), GFP_KERNEL_ACCOUNT)?;
-                return Ok(true);
+            if is_unshared(carried) {
+                return add(skb, carried, Reference::new(ubuf));
             }
             // The skb was split, and what is added here is none of the other part's.
-            members.reserve(old.len() + 1, GFP_KERNEL_ACCOUNT)?;
-            for member in old.iter() {
-                members.push(member.clone(), GFP_KERNEL_ACCOUNT)?;
+            let mut link = Unshared::with_room(old.len() + 1, &LINK_OPS)?;
+            for member in old {
+                link.push(member.clone())?;
             }
+            link
         } else {
             return Err(EEXIST);
         }
-        members.push(Reference::new(ubuf), GFP_KERNEL_ACCOUNT)?;
-        let link = KBox::leak(Link::new(members)?);
-        bindings::io_notif_skb_replace(skb, link.ubuf.get());
-        // The skb gives up what it carried before.
+    };
+    // SAFETY: As above. The skb gives up what it carried before.
+    unsafe {
+        link.push(Reference::new(ubuf))?;
+        bindings::io_notif_skb_replace(skb, link.into_raw());
         if ops == &raw const UBUF_OPS {
             drop(Reference::from_raw(carried));
         } else {
             complete_link(carried, true);
         }
     }
+    Total::Linked.count();
     Ok(true)
+}
+
+/// Adds a notifier to a link that only `skb` carries, which gets it again, as it may move.
+///
+/// # Safety
+///
+/// `carried` must be the `ubuf_info` of a link, carried by `skb` and nobody else.
+unsafe fn add(
+    skb: *mut bindings::sk_buff,
+    carried: *mut bindings::ubuf_info,
+    member: Reference,
+) -> Result<bool> {
+    // SAFETY: By the safety requirements of this function. The skb's reference is given back below.
+    let mut link = unsafe { Unshared::from_raw(carried) };
+    let added = link.push(member);
+    // SAFETY: The skb is valid.
+    unsafe { bindings::io_notif_skb_replace(skb, link.into_raw()) };
+    added.map(|()| true)
 }
 
 /// `io_notif_ops::complete_link`: an skb is done with the pages of all notifiers of a link.
@@ -165,20 +129,16 @@ unsafe fn link(
 ///
 /// `ubuf` must be a link's, and the caller gives up a reference to it.
 pub(crate) unsafe extern "C" fn complete_link(ubuf: *mut bindings::ubuf_info, success: bool) {
-    // SAFETY: The caller's reference keeps the link.
-    let link = unsafe { &*ubuf.cast::<Link>() };
     if !success {
         // SAFETY: Nobody adds members by the caller's reference, which is about to go.
-        unsafe { link.members() }
+        unsafe { members(ubuf) }
             .iter()
             .for_each(Reference::set_copied);
     }
-    if link.refcnt().dec_and_test() {
-        // SAFETY: That was the last reference to the link, which was leaked from a box.
-        let link = unsafe { KBox::<Link>::from_raw(ubuf.cast()) };
-        let mut run = Run::new();
-        for member in KBox::into_inner(link).members.into_inner() {
-            member.put(&mut run);
+    // SAFETY: The caller gives up its reference. With the last one the link is ours.
+    unsafe {
+        if refcnt(ubuf).dec_and_test() {
+            Unshared::from_raw(ubuf).end();
         }
     }
 }
@@ -237,9 +197,10 @@ pub(super) unsafe extern "C" fn unlink_skb(
         unsafe { bindings::skb_zcopy_clear(skb, true) };
         return;
     }
-    // SAFETY: `link_skb()` has added the notifier to the skb's link, which nobody else has.
-    let members = unsafe { &mut *(*carried.cast::<Link>()).members.get() };
-    let last = members.pop();
+    // SAFETY: `link_skb()` has added the notifier to the skb's link, which nobody else has, and which
+    // the skb keeps.
+    let mut link = ManuallyDrop::new(unsafe { Unshared::from_raw(carried) });
+    let last = link.pop();
     debug_assert!(last.is_some_and(|member| member.ubuf() == ubuf));
 }
 
@@ -250,6 +211,7 @@ mod tests {
     use crate::{
         notifier::State,
         sys::{
+            members::end_link,
             testing::{
                 with_test_ring,
                 Skb, //
@@ -261,12 +223,18 @@ mod tests {
             Locked, //
         }, //
     };
-    use core::mem::ManuallyDrop;
     use kernel::sync::atomic::Relaxed;
 
+    fn by<'ring>(
+        lane: &Lane<'ring>,
+        ids: &mut Ids<'ring>,
+        lock: &mut Locked<'ring>,
+    ) -> Result<Handle<'ring>> {
+        Ok(Idle::new(lock)?.share(ids.next(), 0, lane, State::default()))
+    }
+
     fn shared<'ring>(ids: &mut Ids<'ring>, lock: &mut Locked<'ring>) -> Result<Handle<'ring>> {
-        let lane = Lane::new(lock)?;
-        Ok(Idle::new(lock)?.share(ids.next(), 0, &lane, State::default()))
+        by(&Lane::new(lock)?, ids, lock)
     }
 
     fn refs(handle: &Handle<'_>) -> i32 {
@@ -318,7 +286,7 @@ mod tests {
             assert_eq!((skb.link(&a), skb.link(&b)), (1, 1));
             let split = skb.carried();
             // SAFETY: The skb carries a link. This is the other part's reference.
-            unsafe { (*split.cast::<Link>()).refcnt().inc() };
+            unsafe { refcnt(split) }.inc();
             assert_eq!(skb.link(&c), 1);
             assert_eq!((refs(&a), refs(&b), refs(&c)), (3, 3, 2));
             drop(skb);
@@ -333,6 +301,28 @@ mod tests {
                 let _idle = completed.settle(lock);
             }
             assert_eq!(copied, [true, true, false]);
+            Ok(())
+        })
+    }
+
+    #[test]
+    fn a_link_that_comes_by_a_lane_completes_its_notifiers() -> Result {
+        with_test_ring(|lock, mut ids| {
+            let lane = Lane::new(lock)?;
+            let (a, b) = (by(&lane, &mut ids, lock)?, by(&lane, &mut ids, lock)?);
+            let skb = Skb::new()?;
+            assert_eq!((skb.link(&a), skb.link(&b)), (1, 1));
+            let link = skb.carried();
+            // SAFETY: The skb carries a link. This is as the reference of a lane.
+            unsafe { refcnt(link) }.inc();
+            drop(skb);
+            let in_order = a.id() < b.id();
+            assert!(in_order && a.put(lock).is_none() && b.put(lock).is_none());
+            // SAFETY: Nobody else has the link, and all is of the test's ring.
+            let mut completed = unsafe { end_link(link.cast(), lock) };
+            let ids = [(); 2].map(|()| completed.pop_front().map(|c| (c.id(), c.settle(lock))));
+            assert!(matches!(&ids, [Some((a, _)), Some((b, _))] if a < b));
+            assert!(completed.is_empty());
             Ok(())
         })
     }

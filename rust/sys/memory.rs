@@ -94,7 +94,7 @@ impl Notifier {
     }
 
     #[inline]
-    fn lane(&self) -> *mut bindings::io_notif_lane {
+    pub(super) fn lane(&self) -> *mut bindings::io_notif_lane {
         // SAFETY: `head` is initialised when a `Notifier` is made, and the field is written only by
         // who owns the notifier.
         unsafe { (*self.head.get()).lane }

@@ -10,6 +10,7 @@ mod ctx;
 mod handle;
 mod lane;
 mod link;
+mod members;
 mod memory;
 #[cfg(CONFIG_IO_URING_NOTIF_KUNIT_TEST)]
 pub(crate) mod testing;
@@ -24,6 +25,7 @@ pub(crate) use ctx::{CqLocked, Id, Ids, Locked, LockedPages, RingRef};
 pub(crate) use handle::Handle;
 pub(crate) use lane::Lane;
 pub(crate) use link::complete_link;
+pub(crate) use members::end_link;
 pub(crate) use memory::{Completed, Idle};
 pub(crate) use totals::Total;
 pub(crate) use uapi::{RegisterArg, SlotConfig};

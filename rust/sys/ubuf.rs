@@ -83,6 +83,12 @@ impl Reference {
         Self(unsafe { NonNull::new_unchecked(ubuf.cast()) })
     }
 
+    /// Whether this is the only reference, so that neither an skb nor a link has another.
+    #[inline]
+    pub(super) fn is_only(&self) -> bool {
+        self.notifier().refcnt().as_atomic().load(Relaxed) == 1
+    }
+
     /// Gives the reference away, to an skb.
     #[inline]
     pub(super) fn into_raw(self) -> *mut bindings::ubuf_info {
@@ -102,14 +108,12 @@ impl Reference {
         unsafe { self.0.as_ref() }
     }
 
-    /// Drops the reference; without another one the notifier goes to its ring with others.
+    /// Drops the reference. Returns the notifier when that was the last one.
     #[inline]
-    pub(super) fn put(self, run: &mut Run) {
+    pub(super) fn put(self) -> Option<NonNull<Notifier>> {
         let this = ManuallyDrop::new(self);
-        if this.notifier().refcnt().dec_and_test() {
-            // SAFETY: That was the last reference.
-            unsafe { run.push(this.0) }
-        }
+        let last = this.notifier().refcnt().dec_and_test();
+        last.then_some(this.0)
     }
 
     /// Remembers that bytes were copied.
