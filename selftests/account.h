@@ -8,12 +8,26 @@
 #include "fixture.h"
 
 #define MAX_PAGES	512	/* the hard limit */
+#define MAX_BYTES	(MAX_PAGES * page_size())
+/* And up: one for each test, of whom nothing else is locked. */
+#define SOME_USER	10000
 
 static inline int set_limit(long pages)
 {
-	const struct rlimit limit = { pages * 4096, MAX_PAGES * 4096 };
+	const struct rlimit limit = { pages * page_size(), MAX_BYTES };
 
 	return setrlimit(RLIMIT_MEMLOCK, &limit) ? -errno : 0;
+}
+
+/* From here on the test is a user without CAP_IPC_LOCK, with the hard limit. */
+static inline int be_limited_user(void)
+{
+	const struct rlimit hard = { MAX_BYTES, MAX_BYTES };
+	const uid_t uid = SOME_USER + getpid() % 50000;
+
+	if (setrlimit(RLIMIT_MEMLOCK, &hard) || setresuid(uid, uid, uid))
+		return -errno;
+	return 0;
 }
 
 /*
@@ -47,7 +61,8 @@ static inline long locked_pages(struct io_uring *probe, char *page)
 /* What a segment of @len bytes at @addr counts: the pages that it touches. */
 static inline long pages_of(const void *addr, size_t len)
 {
-	return ((unsigned long)addr % 4096 + len + 4095) / 4096;
+	return ((unsigned long)addr % page_size() + len + page_size() - 1) /
+	       page_size();
 }
 
 /* KiB of a field of /proc/self/status */

@@ -13,7 +13,6 @@
 /* With kernel threads, timers and retransmissions, in a debug kernel. */
 #define GONE_MS		30000
 #define DATA_LEN	(512 << 10)
-#define SOME_USER	10000
 
 FIXTURE(cycle)
 {
@@ -174,7 +173,7 @@ TEST_F(cycle, contract_08_orphaned_in_its_own_file_table)
 }
 
 #define STOPPED_LEN	(256 << 10)
-#define STOPPED_PAGES	(STOPPED_LEN / 4096)
+#define STOPPED_PAGES	(STOPPED_LEN / page_size())
 
 /* Two processes that share a ring, and the ways to tell them to go on. */
 struct stopped {
@@ -246,8 +245,6 @@ static int submit_and_close(struct stopped *s, int fd, char *data)
 static void stopped_task(struct __test_metadata *_metadata,
 			 FIXTURE_DATA(cycle) *self, bool read_first)
 {
-	const struct rlimit hard = { MAX_PAGES * 4096, MAX_PAGES * 4096 };
-	const uid_t uid = SOME_USER + getpid() % 50000;
 	char *page = map_pages(4096);
 	struct io_uring probe;
 	struct stopped s;
@@ -256,8 +253,7 @@ static void stopped_task(struct __test_metadata *_metadata,
 	unsigned int ms;
 	char c;
 
-	ASSERT_EQ(0, setrlimit(RLIMIT_MEMLOCK, &hard));
-	ASSERT_EQ(0, setresuid(uid, uid, uid));
+	ASSERT_EQ(0, be_limited_user());
 	ASSERT_EQ(0, ring_init(&probe, 0));
 	ASSERT_EQ(0, pipe(s.from_it));
 	ASSERT_EQ(0, pipe(s.to_it));

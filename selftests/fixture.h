@@ -6,6 +6,8 @@
 #ifndef NOTIF_TEST_FIXTURE_H
 #define NOTIF_TEST_FIXTURE_H
 
+#include <time.h>
+
 #include <kselftest_harness.h>
 
 #include "ring.h"
@@ -27,6 +29,28 @@ static inline int number_in(const char *path)
 		number = -EIO;
 	fclose(file);
 	return number;
+}
+
+/* Receives @len bytes, while the ring goes on; -ETIME if they don't come. */
+static inline int receive_with_ring(struct io_uring *ring, int fd, char *to,
+				    size_t len)
+{
+	unsigned int idle_ms = 0;
+	size_t done = 0;
+
+	while (done < len && idle_ms < LOST_MS) {
+		ssize_t n = recv(fd, to + done, len - done, MSG_DONTWAIT);
+
+		if (n > 0) {
+			done += n;
+			idle_ms = 0;
+			continue;
+		}
+		ring_wait(ring, 0, 0);
+		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+		idle_ms++;
+	}
+	return done < len ? -ETIME : 0;
 }
 
 /* The fixture's tests run once in each kind of ring. */
@@ -107,6 +131,12 @@ static inline void assert_notifs(struct __test_metadata *_metadata,
 		ASSERT_EQ(notif_flags(seq), cqe.flags);
 		seen |= 1ULL << slot;
 	}
+}
+
+/* 4 KiB, and up to 64 on other processors than x86. */
+static inline unsigned int page_size(void)
+{
+	return sysconf(_SC_PAGESIZE);
 }
 
 /* Anonymous pages of their own. */

@@ -4,8 +4,6 @@
 #include "answers.h"
 #include "process.h"
 
-/* And up: one for each test, of whom nothing else is locked. */
-#define SOME_USER	10000
 #define LEN		65536
 #define MAX_LEN		(8 * LEN)
 
@@ -29,9 +27,6 @@ RING_VARIANTS_SQPOLL(limit);
 /* The rings belong to a user without CAP_IPC_LOCK, the sockets need root. */
 FIXTURE_SETUP(limit)
 {
-	const struct rlimit hard = { MAX_PAGES * 4096, MAX_PAGES * 4096 };
-	const uid_t uid = SOME_USER + getpid() % 50000;
-
 	OPEN_PAIR(&self->net, NET_LO, AF_INET, SOCK_STREAM, .unread = true);
 	OPEN_PAIR(&self->full, NET_LO, AF_INET, SOCK_STREAM, .full = true);
 	self->data = map_pages(MAX_LEN);
@@ -39,8 +34,7 @@ FIXTURE_SETUP(limit)
 	ASSERT_NE(NULL, self->data);
 	ASSERT_NE(NULL, self->page);
 	fill_pattern(self->data, MAX_LEN, 8);
-	ASSERT_EQ(0, setrlimit(RLIMIT_MEMLOCK, &hard));
-	ASSERT_EQ(0, setresuid(uid, uid, uid));
+	ASSERT_EQ(0, be_limited_user());
 	ASSERT_EQ(0, ring_init(&self->probe, 0));
 	ASSERT_EQ(0, ring_init(&self->ring, variant->setup));
 	ASSERT_EQ(0, register_slots(&self->ring, 2));
@@ -89,18 +83,19 @@ FIXTURE_TEARDOWN(limit)
 
 TEST_F(limit, contract_06_counted_to_the_page)
 {
-	static const struct {
+	const unsigned int p = page_size();
+	const struct {
 		unsigned int off, len, pages;
 	} parts[] = {
-		{ 0, 1, 1 }, { 4095, 1, 1 }, { 4095, 2, 2 }, { 4000, 100, 2 },
-		{ 0, 4095, 1 }, { 0, 4096, 1 }, { 0, 4097, 2 }, { 1, 4096, 2 },
-		{ 4095, 4097, 2 }, { 4095, 4098, 3 }, { 100, 65535, 17 },
-		{ 0, MAX_LEN, MAX_LEN / 4096 },
+		{ 0, 1, 1 }, { p - 1, 1, 1 }, { p - 1, 2, 2 }, { p - 96, 100, 2 },
+		{ 0, p - 1, 1 }, { 0, p, 1 }, { 0, p + 1, 2 }, { 1, p, 2 },
+		{ p - 1, p + 1, 2 }, { p - 1, p + 2, 3 }, { 100, 4 * p - 1, 5 },
+		{ 0, MAX_LEN, MAX_LEN / p },
 	};
 	/* each piece for itself: the second page counts for two of them */
 	struct iovec iov[] = {
-		{ self->data, 5000 }, { self->data + 5000, 100 },
-		{ NULL, 0 }, { self->data + 5100, 4900 },
+		{ self->data, p + 900 }, { self->data + p + 900, 100 },
+		{ NULL, 0 }, { self->data + p + 1000, p },
 	};
 	const struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 4 };
 	unsigned int seq;
@@ -126,15 +121,15 @@ TEST_F(limit, contract_06_counted_to_the_page)
 	}
 	/* several together, one of them a vector */
 	ASSERT_SENT(1, 1, 0);
-	ASSERT_SENT(4097, 4097, 0);
+	ASSERT_SENT((int)p + 1, p + 1, 0);
 	ASSERT_LOCKED(1 + 2);
 	prep_slot_sendmsg(&self->ring, self->net.tx, &msg, 0, 0);
 	ASSERT_SUBMIT(&self->ring, 1);
-	ASSERT_CQE(&self->ring, REQ(0), 10000, 0);
+	ASSERT_CQE(&self->ring, REQ(0), 2 * (int)p + 1000, 0);
 	ASSERT_LOCKED(1 + 2 + 2 + 1 + 2);
 	ASSERT_RECEIVED(&self->net, self->data, 1);
-	ASSERT_RECEIVED(&self->net, self->data, 4097);
-	ASSERT_RECEIVED(&self->net, self->data, 10000);
+	ASSERT_RECEIVED(&self->net, self->data, p + 1);
+	ASSERT_RECEIVED(&self->net, self->data, 2 * p + 1000);
 	ASSERT_FLUSH(&self->ring, 0, 1);
 	ASSERT_NOTIF(&self->ring, TAG(0), seq);
 	ASSERT_LOCKED(0);
@@ -313,7 +308,7 @@ TEST_F(limit, contract_06_registered_counts_until_the_notification)
 	madvise(self->data, MAX_LEN, MADV_NOHUGEPAGE);
 	for (seq = 0; seq < 3; seq++) {
 		ASSERT_EQ(0, io_uring_register_buffers(&self->ring, &iov, 1));
-		ASSERT_LOCKED(MAX_LEN / 4096);
+		ASSERT_LOCKED(PAGES(MAX_LEN));
 		SEND(MAX_LEN, 0, IORING_RECVSEND_FIXED_BUF);
 		ASSERT_SUBMIT(&self->ring, 1);
 		ASSERT_CQE(&self->ring, REQ(0), MAX_LEN, 0);
@@ -321,7 +316,7 @@ TEST_F(limit, contract_06_registered_counts_until_the_notification)
 					   IORING_UNREGISTER_BUFFERS, NULL, 0));
 		ASSERT_FLUSH(&self->ring, 0, 1);
 		ASSERT_QUIET(&self->ring);
-		ASSERT_LOCKED(MAX_LEN / 4096);
+		ASSERT_LOCKED(PAGES(MAX_LEN));
 		ASSERT_EQ(pinned + MAX_LEN / 1024, status_kb("VmPin:"));
 		ASSERT_RECEIVED(&self->net, self->data, MAX_LEN);
 		ASSERT_NOTIF(&self->ring, TAG(0), seq);

@@ -3,12 +3,7 @@
  * A library that sends with MSG_ZEROCOPY on a connection on which another part of
  * the program sends through a ring, whose data isn't out yet.
  */
-#include <poll.h>
-#include <time.h>
-
-#include <linux/errqueue.h>
-
-#include "fixture.h"
+#include "errqueue.h"
 
 #define BIG_LEN		(512 << 10)	/* more than the receiver takes */
 #define SMALL_LEN	1000
@@ -43,28 +38,13 @@ FIXTURE_TEARDOWN(mixing)
 	pair_close(&self->net);
 }
 
-/* How many sends the socket's error queue reports; -ETIME if none come. */
+/* How many sends the next range has that the socket's error queue reports. */
 static int reported_sends(int fd)
 {
-	struct pollfd poll_for = { .fd = fd };
-	char control[256];
-	struct msghdr msg = {
-		.msg_control = control, .msg_controllen = sizeof(control),
-	};
-	struct sock_extended_err *err;
-	struct cmsghdr *cmsg;
+	unsigned int first = 0, last = 0;
+	int ret = next_range(fd, &first, &last);
 
-	if (poll(&poll_for, 1, LOST_MS) != 1)
-		return -ETIME;
-	if (recvmsg(fd, &msg, MSG_ERRQUEUE | MSG_DONTWAIT) < 0)
-		return -errno;
-	cmsg = CMSG_FIRSTHDR(&msg);
-	if (!cmsg || cmsg->cmsg_type != IP_RECVERR)
-		return -EPROTO;
-	err = (void *)CMSG_DATA(cmsg);
-	if (err->ee_errno || err->ee_origin != SO_EE_ORIGIN_ZEROCOPY)
-		return -EPROTO;
-	return err->ee_data - err->ee_info + 1;
+	return ret ? ret : (int)(last - first + 1);
 }
 
 static int send_zerocopy(int fd, const char *data)

@@ -135,26 +135,10 @@ static void assert_order(struct __test_metadata *_metadata,
 /* Read all that was sent, with the ring going on in between. */
 static int read_all(FIXTURE_DATA(order) *self)
 {
-	size_t len = self->filled + NR_REQS * DATA_LEN, done = 0, i;
-	unsigned int idle_ms = 0;
+	size_t len = self->filled + NR_REQS * DATA_LEN, i;
 	char *got = malloc(len);
-	int ret = 0;
+	int ret = receive_with_ring(&self->ring, self->net.rx, got, len);
 
-	while (done < len && idle_ms < LOST_MS) {
-		ssize_t n = recv(self->net.rx, got + done, len - done,
-				 MSG_DONTWAIT);
-
-		if (n > 0) {
-			done += n;
-			idle_ms = 0;
-			continue;
-		}
-		ring_wait(&self->ring, 0, 0);
-		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
-		idle_ms++;
-	}
-	if (done < len)
-		ret = -ETIME;
 	for (i = self->filled; i < len && !ret; i++)
 		ret = got[i] == BYTE ? 0 : -EILSEQ;
 	free(got);

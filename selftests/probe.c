@@ -4,12 +4,7 @@
  * that wait: every byte arrives although its buffer is written again as its
  * notification is seen, and the receiver reads only then.
  */
-#include <poll.h>
-#include <time.h>
-
-#include <linux/errqueue.h>
-
-#include "fixture.h"
+#include "errqueue.h"
 
 #define NR_BUFS		64
 #define BUF_LEN		16384
@@ -170,33 +165,6 @@ TEST_F(probe, contract_11_send_zc_mtu_probe)
 			ASSERT_EQ(BUF_LEN, cqe.res);
 	}
 	ASSERT_EVERY_BYTE();
-}
-
-/* The next range of sends that the socket's error queue says are over. */
-static int next_range(int fd, unsigned int *first, unsigned int *last)
-{
-	struct pollfd poll_for = { .fd = fd };
-	char control[256];
-	struct msghdr msg = {
-		.msg_control = control, .msg_controllen = sizeof(control),
-	};
-	struct sock_extended_err *err;
-	struct cmsghdr *cmsg;
-
-	if (poll(&poll_for, 1, LOST_MS) != 1)
-		return -ETIME;
-	if (recvmsg(fd, &msg, MSG_ERRQUEUE | MSG_DONTWAIT) < 0)
-		return -errno;
-	cmsg = CMSG_FIRSTHDR(&msg);
-	if (!cmsg || cmsg->cmsg_level != IPPROTO_IP ||
-	    cmsg->cmsg_type != IP_RECVERR)
-		return -EPROTO;
-	err = (void *)CMSG_DATA(cmsg);
-	if (err->ee_errno || err->ee_origin != SO_EE_ORIGIN_ZEROCOPY)
-		return -EPROTO;
-	*first = err->ee_info;
-	*last = err->ee_data;
-	return 0;
 }
 
 TEST_F(probe, contract_11_msg_zerocopy_mtu_probe)
