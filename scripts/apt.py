@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Debian's kernel source package, through an apt configuration of our own.
+"""Debian's packages, through an apt configuration of our own.
 
 It reads the machine's own mirror and keys, and one suite that need not be
-enabled on the machine; nothing of the machine's apt is changed.
+enabled on the machine, of another architecture if need be; nothing of the
+machine's apt is changed.
 """
 
 import os
@@ -68,16 +69,23 @@ def machine_mirror(etc: Path = Path("/etc")) -> tuple[str, str]:
                "give a Linux 7.3 tree: make run KSRC=dir")
 
 
+def foreign(folder: Path, arch: str) -> str:
+    """What a configuration says of another architecture, of which nothing is installed."""
+    (folder / "state/status").touch()
+    return (f'APT::Architecture "{arch}";\nAPT::Architectures {{ "{arch}"; }};\n'
+            f'Dir::State::status "{folder}/state/status";\nDebug::NoLocking "true";\n')
+
+
 class Repository:
     """A private apt: its configuration, lists and downloads in one folder."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, suite: str = SUITE, arch: str = "") -> None:
+        self.folder, self.suite = folder, suite
         uri, key = machine_mirror()
         for sub in ("parts", "state/lists/partial", "cache/archives/partial", "download"):
             (folder / sub).mkdir(parents=True, exist_ok=True)
         (folder / "parts/kernel.sources").write_text(
-            f"Types: deb\nURIs: {uri}\nSuites: {SUITE}\nComponents: main\nSigned-By: {key}\n", encoding="utf-8")
+            f"Types: deb\nURIs: {uri}\nSuites: {suite}\nComponents: main\nSigned-By: {key}\n", encoding="utf-8")
         # Read besides the machine's own configuration, whose proxies and options stay
         (folder / "apt.conf").write_text(
             'Dir::Etc::SourceList "/dev/null";\n'
@@ -85,7 +93,8 @@ class Repository:
             f'Dir::State "{folder}/state";\n'
             f'Dir::Cache "{folder}/cache";\n'
             'APT::Sandbox::User "root";\n'
-            'Acquire::Languages "none";\n', encoding="utf-8")
+            'Acquire::Languages "none";\n'
+            + (foreign(folder, arch) if arch else ""), encoding="utf-8")
         self.env = dict(os.environ, APT_CONFIG=str(folder / "apt.conf"), LC_ALL="C")
 
     def run(self, command: list[str], step: Step, total: int = 0) -> None:
@@ -107,18 +116,29 @@ class Repository:
             lines = [line for line in text.splitlines() if line.startswith(("E:", "W:", "Err:"))]
             raise failure(" ".join(command[:2]), process.returncode, lines[:6])
 
-    def download(self, name: str) -> tuple[Path, str]:
-        """Download a package; its file and its version."""
-        with Step(f"reading the package list of {SUITE}") as step:
+    def update(self, else_do: str) -> None:
+        """Read the list of what there is."""
+        with Step(f"reading the package list of {self.suite}") as step:
             try:
                 self.run(["apt-get", "update", "-q"], step)
             except Fail as error:
-                raise Fail(f"this machine's mirror does not answer, or has no {SUITE} any more; "
-                           f"try again, or give a tree: make run KSRC=dir (log: {log().path})") from error
+                raise Fail(f"this machine's mirror does not answer, or has no {self.suite} any more; "
+                           f"try again{else_do} (log: {log().path})") from error
+
+    def download_all(self, names: list[str], what: str) -> list[Path]:
+        """Download packages and what they depend on, as if none were installed."""
+        self.update("")
+        with Step(f"downloading {what}") as step:
+            self.run(["apt-get", "install", "-q", "-y", "-d", "--no-install-recommends", *names], step)
+        return sorted((self.folder / "cache/archives").glob("*.deb"))
+
+    def download(self, name: str) -> tuple[Path, str]:
+        """Download a package; its file and its version."""
+        self.update(", or give a tree: make run KSRC=dir")
         try:
             shown = output(["apt-cache", "show", "--no-all-versions", name], self.env)
         except Fail as error:
-            raise Fail(f"{name} is not in {SUITE} of this machine's mirror any more; "
+            raise Fail(f"{name} is not in {self.suite} of this machine's mirror any more; "
                        f"give a tree of that series: make run KSRC=dir") from error
         fields = dict(re.findall(r"^(Version|Size): (\S+)$", shown, re.M))
         size = int(fields["Size"])

@@ -16,6 +16,7 @@ from pathlib import Path
 import vm
 from build import Image
 from common import PROJECT, Fail, output
+from cpio import end, record
 
 # What runs there, beside busybox's own programs
 PROGRAMS = {"bin/busybox": "busybox", "bin/bash": "bash", "sbin/ip": "ip", "sbin/tc": "tc"}
@@ -40,13 +41,6 @@ def host_files() -> Iterator[tuple[str, Path]]:
                 yield library.lstrip("/"), Path(library)
 
 
-def record(number: int, name: str, mode: int, data: bytes, device: tuple[int, int] = (0, 0)) -> bytes:
-    """One file of an archive in cpio's "newc" format, Documentation/driver-api/early-userspace/buffer-format.rst."""
-    fields = (number, mode, 0, 0, 1, 0, len(data), 0, 0, *device, len(name) + 1, 0)
-    head = b"070701" + b"".join(b"%08X" % field for field in fields) + name.encode() + b"\0"
-    return head + b"\0" * (-len(head) % 4) + data + b"\0" * (-len(data) % 4)
-
-
 def archive(files: dict[str, Path]) -> bytes:
     """An initramfs with these files, in the order of their names."""
     folders = {str(parent) for name in files for parent in Path(name).parents} - {"."}
@@ -55,7 +49,7 @@ def archive(files: dict[str, Path]) -> bytes:
     parts.append(record(len(parts) + 1, "dev/console", stat.S_IFCHR | 0o600, b"", (5, 1)))
     parts += [record(n, name, stat.S_IFREG | 0o755, path.read_bytes())
               for n, (name, path) in enumerate(sorted(files.items()), len(parts) + 1)]
-    return b"".join(parts) + record(0, "TRAILER!!!", 0, b"")
+    return b"".join(parts) + end()
 
 
 class BareRun(vm.Run):

@@ -9,32 +9,31 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import arm64
 import graft
+import plants
 from cache import digest, files_digest, lock, made_whole, prune, write_if_changed
 from common import Fail, PROJECT, Step, cache_dir, log, need_space, output, run, say
+from flavour import Flavour
 from source import Tree
 from toolchain import Toolchain
 
-FLAVOURS = ("release", "debug")
 RECIPE = "1"
 KEEP = 8
 OBJECT = re.compile(r"^  (CC|AS|HOSTCC|HOSTLD|RUSTC|RUSTC L|BINDGEN|LD|AR)(\s+\[M\])?\s+\S+$")
-# Lines of the kinds above in a build from nothing; replaced by the figure of this machine's last one
-OBJECTS = {"release": 1810, "debug": 1900}
-MUST = ("CONFIG_RUST", "CONFIG_MODULES", "CONFIG_IO_URING", "CONFIG_IO_URING_NOTIF")
 
 
 @dataclass(frozen=True)
 class Image:
-    """A built kernel: a folder with bzImage, config and lib/modules."""
+    """A built kernel: a folder with bzImage (or what its processor boots), config and lib/modules."""
 
     folder: Path
-    flavour: str
+    flavour: Flavour
 
     @property
     def bzimage(self) -> Path:
         """What the VM boots."""
-        return self.folder / "bzImage"
+        return self.folder / Path(self.flavour.boots).name
 
     @property
     def modules(self) -> Path | None:
@@ -42,21 +41,13 @@ class Image:
         return next((self.folder / "lib/modules").glob("*"), None)
 
 
-def fragments(flavour: str) -> list[Path]:
-    """The configuration of a flavour, in the order in which it is merged."""
-    return [PROJECT / "configs/base.config", PROJECT / f"configs/{flavour}.config"]
-
-
-def check_flavour(flavour: str) -> None:
-    """A Fail when there is no such flavour."""
-    if flavour not in FLAVOURS:
-        raise Fail(f"FLAVOUR={flavour} is unknown; say FLAVOUR=release or FLAVOUR=debug")
-
-
 def graft_key(tree: Tree) -> str:
     """A key of the kernel and of what the graft changes in it."""
     parts = [tree.version, files_digest(graft.patch_files(), PROJECT),
              files_digest(graft.project_files(graft.KERNEL_PARTS), PROJECT)]
+    plant = plants.chosen()
+    if plant:
+        parts.append(f"{plant.name} {plant.old} {plant.new}")
     if tree.user:
         # A tree of the user's own changes under us: its files, their sizes and times
         links = [os.path.join(f, n) for f, _, names in os.walk(tree.src) for n in names]
@@ -67,14 +58,16 @@ def graft_key(tree: Tree) -> str:
     return digest(parts)
 
 
-def image_key(tree: Tree, tools: Toolchain, flavour: str) -> str:
+def image_key(tree: Tree, tools: Toolchain, flavour: Flavour) -> str:
     """A key of everything that an image is made from."""
-    return digest([RECIPE, graft_key(tree), tools.ident(), flavour, files_digest(fragments(flavour), PROJECT)])
+    return digest([RECIPE, graft_key(tree) if flavour.patched else tree.version, tools.ident(), flavour.name,
+                   files_digest(flavour.fragments(), PROJECT)])
 
 
-def kernel_make(tree: Tree, tools: Toolchain, out: Path) -> list[str]:
+def kernel_make(tree: Tree, tools: Toolchain, out: Path, arch: str = "") -> list[str]:
     """The start of every make in the kernel tree."""
-    return ["make", f"-j{os.cpu_count() or 1}", "-C", str(tree.src), f"O={out}", *tools.make()]
+    return ["make", f"-j{os.cpu_count() or 1}", "-C", str(tree.src), f"O={out}",
+            *([f"ARCH={arch}"] if arch else []), *tools.make()]
 
 
 def wanted_options(files: list[Path]) -> dict[str, str]:
@@ -85,28 +78,29 @@ def wanted_options(files: list[Path]) -> dict[str, str]:
     return found
 
 
-def configure(tree: Tree, tools: Toolchain, flavour: str, out: Path, options: Mapping[str, str] | None = None) -> None:
+def configure(tree: Tree, tools: Toolchain, flavour: Flavour, out: Path,
+              options: Mapping[str, str] | None = None) -> None:
     """Make .config from tinyconfig, the fragments and `options` when any of them, or a compiler, has changed."""
     own = {f"CONFIG_{name}": value for name, value in (options or {}).items()}
     kconfig = [str(p) for p in (tree.src / "Kconfig", tree.src / graft.WHERE / "Kconfig")]
-    key = digest([tools.ident(), files_digest(fragments(flavour), PROJECT), *kconfig, str(own),
+    key = digest([tools.ident(), files_digest(flavour.fragments(), PROJECT), *kconfig, str(own),
                   *(Path(p).read_bytes() if Path(p).exists() else b"" for p in kconfig),
                   (tree.src / "io_uring/Kconfig").read_bytes() if (tree.src / "io_uring/Kconfig").exists() else b""])
     stamp = out / ".notif-config"
     if (out / ".config").exists() and stamp.exists() and stamp.read_text(encoding="utf-8") == key:
         return
-    with Step(" ".join([f"configuring the {flavour} kernel", *(f"{n}={v}" for n, v in (options or {}).items())])):
-        make, env = kernel_make(tree, tools, out), tools.env()
+    with Step(" ".join([f"configuring the {flavour.name} kernel", *(f"{n}={v}" for n, v in (options or {}).items())])):
+        make, env = kernel_make(tree, tools, out, flavour.arch), tools.env()
         out.mkdir(parents=True, exist_ok=True)
         # Made beside the old one: make looks at what has changed, option by option
         new, last = out / ".config.new", out / ".config.options"
         last.write_text("".join(f"{name}={value}\n" for name, value in own.items()), encoding="utf-8")
-        files = [*fragments(flavour), last]
+        files = [*flavour.fragments(), last]
         run([*make, f"KCONFIG_CONFIG={new.name}", "tinyconfig"], "make tinyconfig", env)
         run([str(tree.src / "scripts/kconfig/merge_config.sh"), "-m", "-O", str(out), str(new), *map(str, files)],
             "merge_config.sh", dict(env, KCONFIG_CONFIG=str(new)), out)
         run([*make, f"KCONFIG_CONFIG={new.name}", "olddefconfig"], "make olddefconfig", env)
-        check_config(new, wanted_options(files), [*MUST, *own])
+        check_config(new, wanted_options(files), [*flavour.must(), *own])
         write_if_changed(out / ".config", new.read_bytes())
         stamp.write_text(key, encoding="utf-8")
 
@@ -123,7 +117,7 @@ def check_config(config: Path, wanted: dict[str, str], must: list[str]) -> None:
 
 
 def run_make(tree: Tree, tools: Toolchain, out: Path, targets: list[str], what: str, step: Step,
-             on_line: Callable[[str], None] = lambda line: None) -> None:
+             on_line: Callable[[str], None] = lambda line: None, arch: str = "") -> None:
     """Run make in the kernel tree; the step counts the objects."""
 
     def count(line: str) -> None:
@@ -133,23 +127,24 @@ def run_make(tree: Tree, tools: Toolchain, out: Path, targets: list[str], what: 
             step.update()
         on_line(line)
 
-    run([*kernel_make(tree, tools, out), *targets], what, tools.env(), on_line=count)
+    run([*kernel_make(tree, tools, out, arch), *targets], what, tools.env(), on_line=count)
 
 
-def compile_kernel(tree: Tree, tools: Toolchain, flavour: str, out: Path) -> None:
+def compile_kernel(tree: Tree, tools: Toolchain, flavour: Flavour, out: Path) -> None:
     """Build the kernel, counting objects; the figure of a build from nothing is kept for the next one."""
-    need_space(out, 1, f"building the {flavour} kernel")
-    record, stamp = cache_dir() / f"objects-{flavour}", out / ".notif-built"
-    whole = int(record.read_text(encoding="utf-8")) if record.exists() else OBJECTS[flavour]
+    what = f"building the {flavour.name} kernel"
+    need_space(out, 1, what)
+    record, stamp = cache_dir() / f"objects-{flavour.name}", out / ".notif-built"
+    whole = int(record.read_text(encoding="utf-8")) if record.exists() else flavour.objects
     counter = out / ".notif-objects"
     # A build that was interrupted goes on counting where it stopped; one that ended rebuilds what changed
     first = not stamp.exists() and not (out / "vmlinux").exists()
     done = int(counter.read_text(encoding="utf-8")) if first and counter.exists() else 0
     total = whole if first else None
-    with Step(f"building the {flavour} kernel", total, " objects") as step:
+    with Step(what, total, " objects") as step:
         step.done = done
         try:
-            run_make(tree, tools, out, ["bzImage", "modules"], f"building the {flavour} kernel", step)
+            run_make(tree, tools, out, [Path(flavour.boots).name, "modules"], what, step, arch=flavour.arch)
         finally:
             counter.write_text(str(step.done), encoding="utf-8")
     if first:
@@ -157,12 +152,12 @@ def compile_kernel(tree: Tree, tools: Toolchain, flavour: str, out: Path) -> Non
     stamp.touch()
 
 
-def install_image(tree: Tree, tools: Toolchain, out: Path, folder: Path) -> None:
+def install_image(tree: Tree, tools: Toolchain, flavour: Flavour, out: Path, folder: Path) -> None:
     """Copy what a VM needs of a build into the image's folder, whole or not at all."""
     with made_whole(folder) as temp:
-        shutil.copy2(out / "arch/x86/boot/bzImage", temp / "bzImage")
+        shutil.copy2(out / flavour.boots, temp / Path(flavour.boots).name)
         shutil.copy2(out / ".config", temp / "config")
-        run([*kernel_make(tree, tools, out), f"INSTALL_MOD_PATH={temp}", "modules_install"],
+        run([*kernel_make(tree, tools, out, flavour.arch), f"INSTALL_MOD_PATH={temp}", "modules_install"],
             "make modules_install", tools.env())
         for link in (temp / "lib/modules").glob("*/build"):
             link.unlink()
@@ -170,35 +165,38 @@ def install_image(tree: Tree, tools: Toolchain, out: Path, folder: Path) -> None
             {"kernel": tree.version, "tools": tools.ident(), "source": str(tree.src), "build": str(out)}).encode())
 
 
-def find_image(tree: Tree, tools: Toolchain, flavour: str) -> Image:
+def find_image(tree: Tree, tools: Toolchain, flavour: Flavour) -> Image:
     """The image of this checkout's kernel, built when it is not there."""
-    folder = cache_dir() / "images" / f"{flavour}-{image_key(tree, tools, flavour)}"
+    folder = cache_dir() / "images" / f"{flavour.name}-{image_key(tree, tools, flavour)}"
     if not folder.exists():
-        with lock("build", f"building the {flavour} kernel"):
+        with lock("build", f"building the {flavour.name} kernel"):
             if not folder.exists():
-                graft.sync(tree)
-                out = tree.build(flavour)
+                if flavour.patched:
+                    graft.sync(tree)
+                else:
+                    tree = graft.unpatched(tree)
+                out = tree.build(flavour.name)
                 configure(tree, tools, flavour, out)
                 compile_kernel(tree, tools, flavour, out)
-                install_image(tree, tools, out, folder)
+                install_image(tree, tools, flavour, out, folder)
                 prune(cache_dir() / "images", KEEP)
     os.utime(folder)
     return Image(folder, flavour)
 
 
-def find_headers(tree: Tree, tools: Toolchain) -> Path:
+def find_headers(tree: Tree, tools: Toolchain, arch: str = "") -> Path:
     """A folder whose include/ has the patched UAPI headers, as `make headers_install` makes it."""
     key = digest([RECIPE, tree.version, files_digest(graft.patch_files(), PROJECT),
-                  str(tree.user or ""), graft_key(tree) if tree.user else ""])
+                  str(tree.user or ""), graft_key(tree) if tree.user else "", *([arch] if arch else [])])
     folder = cache_dir() / "headers" / key
     if not folder.exists():
         with lock("build", "installing the UAPI headers"), Step("installing the UAPI headers"):
             if not folder.exists():
                 graft.sync(tree)
-                out = tree.folder / "build-headers"
+                out = tree.folder / f"build-headers{arch}"
                 out.mkdir(parents=True, exist_ok=True)
                 # headers_install without its rsync: `headers` makes the same files, and they are copied here
-                run([*kernel_make(tree, tools, out), "headers"], "make headers", tools.env())
+                run([*kernel_make(tree, tools, out, arch), "headers"], "make headers", tools.env())
                 with made_whole(folder) as temp:
                     shutil.copytree(out / "usr/include", temp / "include",
                                     ignore=lambda d, names: [n for n in names if not is_header(Path(d) / n)])
@@ -212,12 +210,15 @@ def is_header(path: Path) -> bool:
     return path.is_dir() or path.suffix == ".h"
 
 
-def build_userland(name: str, tree: Tree, tools: Toolchain, headers: Path) -> Path:
-    """Build selftests/ or samples/ with their own Makefile; the folder of the programs."""
+def build_userland(name: str, tree: Tree, tools: Toolchain, headers: Path, arch: str = "") -> Path:
+    """Build selftests/ or samples/ with their own Makefile, for the host or for `arch`; the folder of the programs."""
     out = cache_dir() / "userland" / f"{digest([str(PROJECT)])}-{headers.name}" / name
     out.mkdir(parents=True, exist_ok=True)
     command = ["make", f"-j{os.cpu_count() or 1}", "-C", str(PROJECT / name), f"OUT={out}",
                f"UAPI={headers}/include", f"KSRC={tree.src}"]
+    if arch:
+        # The host's compiler is who must not warn
+        command += [f"CC={arm64.compiler(tools)}", "WARN="]
     env = tools.env()
     if not (PROJECT / name / "Makefile").exists():
         raise Fail(f"{name}/Makefile is not there; this checkout is not whole, clone it again")
@@ -238,5 +239,5 @@ def report(image: Image) -> None:
     """Say what was built and where it is."""
     size = image.bzimage.stat().st_size / 1e6
     module = output(["find", str(image.folder / "lib"), "-name", "*.ko"]).split()
-    say(f"  {image.flavour} kernel: {image.bzimage} ({size:.1f} MB), modules: "
+    say(f"  {image.flavour.name} kernel: {image.bzimage} ({size:.1f} MB), modules: "
         f"{', '.join(Path(m).name for m in module) or 'none'}")

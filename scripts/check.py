@@ -158,7 +158,8 @@ class Checks:
 
     def programs(self) -> str:
         """The C that runs on it."""
-        return self.c_sources(("selftests/*.[ch]", "samples/*.[ch]", "bench/*.[ch]", "stress/*.[ch]"), TEST_IGNORED)
+        return self.c_sources(("selftests/*.[ch]", "samples/*.[ch]", "bench/*.[ch]", "stress/**/*.[ch]",
+                               "fuzz/*.[ch]"), TEST_IGNORED)
 
     def shellcheck(self) -> str:
         """Every shell script."""
@@ -188,7 +189,7 @@ class Checks:
 
     def lengths(self) -> str:
         """Files that a person reads in one sitting: 400 lines at most."""
-        files = [*PROJECT.glob("scripts/**/*"), *graft.project_files(("rust", "shim", "selftests", "stress"))]
+        files = [*PROJECT.glob("scripts/**/*"), *graft.project_files(("rust", "shim", "selftests", "stress", "fuzz"))]
         long = [(len(p.read_bytes().splitlines()), p) for p in files if p.suffix in (".py", ".sh", ".rs", ".c", ".h")]
         return "\n".join(f"{path.relative_to(PROJECT)}: {lines} lines" for lines, path in long if lines > 400)
 
@@ -202,7 +203,7 @@ def main() -> None:
     checks.run("sparse", checks.sparse)
     checks.run("checkpatch of patches/", checks.patches)
     checks.run("checkpatch of shim/", checks.shim)
-    checks.run("checkpatch of selftests/, samples/, bench/ and stress/", checks.programs)
+    checks.run("checkpatch of selftests/, samples/, bench/, stress/ and fuzz/", checks.programs)
     checks.run("shellcheck", checks.shellcheck)
     checks.run("mypy --strict", checks.python)
     checks.run("models", checks.models)

@@ -16,6 +16,7 @@ import graft
 from cache import lock
 from check import Checks
 from common import Fail, Step, log, need_space
+from flavour import FLAVOURS
 from source import Tree
 
 # On top of these every variant has its options
@@ -119,7 +120,7 @@ def build_variant(tree: Tree, checks: Checks, variant: Variant) -> str:
     need_space(out, 2, f"building {variant.name}")
     with lock("build", "make configs"):
         graft.sync(tree)
-        build.configure(tree, checks.tools, FLAVOUR, out, variant.options)
+        build.configure(tree, checks.tools, FLAVOURS[FLAVOUR], out, variant.options)
         forget(out, names)
         with Step(f"building {variant.name}", None, " objects") as step:
             # What is said of one target stays together

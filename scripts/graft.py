@@ -3,6 +3,7 @@
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -10,7 +11,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from cache import write_if_changed
+import plants
+from cache import made_whole, write_if_changed
 from common import Fail, PROJECT
 from source import Tree, check_kernel
 
@@ -27,6 +29,13 @@ def project_files(parts: tuple[str, ...] = ALL_PARTS, project: Path = PROJECT) -
         path = project / part
         found += [p for p in path.rglob("*") if p.is_file()] if path.is_dir() else [path] if path.is_file() else []
     return sorted(p for p in found if not OUTPUT.search(str(p.relative_to(project))))
+
+
+def grafted(file: Path, project: Path = PROJECT) -> bytes:
+    """A file of the project as the cached tree gets it: with the bug that PLANT= puts there."""
+    plant = plants.chosen()
+    data = file.read_bytes()
+    return plant.put_into(str(file.relative_to(project)), data) if plant else data
 
 
 def patch_files(project: Path = PROJECT) -> list[Path]:
@@ -89,12 +98,28 @@ def sync(tree: Tree, project: Path = PROJECT) -> int:
     home = tree.src / WHERE
     files = {home / p.relative_to(project): p for p in project_files(project=project)}
     for target, file in files.items():
-        changed += write_if_changed(target, file.read_bytes(), file.stat().st_mode & 0o777)
+        changed += write_if_changed(target, grafted(file, project), file.stat().st_mode & 0o777)
     for old in list(home.rglob("*")):
         if old.is_file() and old not in files:
             old.unlink()
             changed += 1
     return changed
+
+
+def unpatched(tree: Tree) -> Tree:
+    """A tree beside this one with every file as it was before the patches, and without the project."""
+    if tree.user:
+        raise Fail("FLAVOUR=plain is made of Debian's kernel; leave KSRC= out, or build your tree as it is")
+    plain = Tree(tree.folder / "plain", tree.version)
+    if not plain.src.exists():
+        # Files are shared: whoever changes one puts a new file in its place (write_if_changed)
+        with made_whole(plain.src) as temp:
+            shutil.copytree(tree.src, temp, copy_function=os.link, symlinks=True, dirs_exist_ok=True)
+    shutil.rmtree(plain.src / WHERE, ignore_errors=True)
+    for name in tree.once_patched():
+        original = tree.pristine(name)
+        place(plain.src / name, original.read_bytes() if original.exists() else None)
+    return plain
 
 
 def place(path: Path, data: bytes | None) -> bool:

@@ -17,9 +17,15 @@ import bench_scale
 import build
 import check
 import configs
+import flavour
+import fuzz
 import graft
+import paths
+import plants
 import record
+import regress
 import series
+import soak
 import source
 import stress
 import suite
@@ -31,8 +37,10 @@ from tap import Tap
 
 MEGABYTES = 64
 VARIABLES = ("FLAVOUR", "CPUS", "MEM", "ACCEL", "KSRC", "FILE", "TESTS", "TIMEOUT", "ARGS", "CMD",
-             "QUICK", "BASE", "ROW", "MINUTES", "SEED")
+             "QUICK", "BASE", "ROW", "MINUTES", "SEED", "OPS", "PLANT", "ARCH", "PAGES")
 KEEP_BENCHES = 50
+# What make test has of make stress and make fuzz
+STRESS_SECONDS, FUZZ_OPS = 30, 10_000
 
 
 def option(name: str, default: str = "") -> str:
@@ -47,18 +55,25 @@ def ksrc_argument() -> Path:
     return Path(option("KSRC")).resolve()
 
 
-def prepare(flavour: str) -> tuple[source.Tree, toolchain.Toolchain, build.Image, Path]:
+def prepare(name: str) -> tuple[source.Tree, toolchain.Toolchain, build.Image, Path]:
     """Everything before a boot: compilers, source, image, virtme-ng."""
-    build.check_flavour(flavour)
+    wanted = flavour.find_flavour(name)
+    if option("ARCH") and flavour.flavour_name("", "", option("ARCH"), option("PAGES")) and not wanted.arch:
+        raise Fail(f"ARCH={option('ARCH')} is for make test, vm and kernel; leave it out")
     tools = toolchain.find_toolchain()
     virtme = toolchain.find_virtme()
     tree = source.find_tree()
-    return tree, tools, build.find_image(tree, tools, flavour), virtme
+    return tree, tools, build.find_image(tree, tools, wanted), virtme
+
+
+def any_flavour(default: str) -> str:
+    """The kernel of FLAVOUR=, or of ARCH= and PAGES=."""
+    return flavour.flavour_name(option("FLAVOUR"), default, option("ARCH"), option("PAGES"))
 
 
 def kernel() -> None:
     """Build one flavour and say where it is."""
-    *_, image, _ = prepare(option("FLAVOUR", "release"))
+    *_, image, _ = prepare(any_flavour("release"))
     build.report(image)
 
 
@@ -71,7 +86,7 @@ def headers() -> None:
 def machine() -> None:
     """A shell in the VM, or CMD= in it."""
     settings = vm.Settings.from_environment(600)
-    *_, image, virtme = prepare(option("FLAVOUR", "release"))
+    *_, image, virtme = prepare(any_flavour("release"))
     here, command = option("NOTIF_PWD", os.getcwd()), option("CMD")
     if not command:
         result = vm.shell(image, virtme, settings, here)
@@ -162,15 +177,21 @@ def do_profile() -> None:
 
 
 def tests() -> None:
-    """Self-checks of the tooling, then the selftests in the debug VM; TAP, and a verdict."""
+    """Self-checks of the tooling, the selftests in the debug VM, a little stress and fuzzing; TAP, and a verdict."""
     tap = Tap(suite.emit)
     picked = option("TESTS")
     if not picked:
         unittest.defaultTestLoader.discover(str(PROJECT / "scripts/tests"), "test_*.py").run(suite.HostResult(tap))
     try:
-        suite.run_guests(tap, *prepare(option("FLAVOUR", "debug")), picked)
+        prepared = prepare(any_flavour("debug"))
+        suite.run_guests(tap, *prepared, picked)
+        if not picked and not prepared[2].flavour.arch:
+            # A test is the same each time, whoever runs it
+            os.environ["SEED"] = option("SEED", "1")
+            suite.side_by_side(lambda: stress.run(tap, *prepared, STRESS_SECONDS),
+                               lambda: fuzz.run(tap, *prepared, FUZZ_OPS))
     except Fail:
-        tap.result(False, "the selftests could be built and run")
+        tap.result(False, "the tests could be built and run")
         tap.finish()
         raise
     if not tap.finish():
@@ -180,6 +201,27 @@ def tests() -> None:
 def do_stress() -> None:
     """MINUTES= of everything at random, with an oracle; SEED= repeats it."""
     stress.main(*prepare(option("FLAVOUR", "debug")))
+
+
+def do_fuzz() -> None:
+    """OPS= of whatever the ABI takes or refuses, guided by coverage; SEED= draws the same."""
+    fuzz.main(*prepare(option("FLAVOUR", "debug")))
+
+
+def do_soak() -> None:
+    """MINUTES= of stress in one boot, and what must not grow."""
+    soak.main(*prepare(option("FLAVOUR", "debug")))
+
+
+def do_paths() -> None:
+    """The contract over other protocols, tunnels and devices."""
+    paths.main(*prepare(option("FLAVOUR", "net")), option("TESTS"))
+
+
+def do_regress() -> None:
+    """The tests of liburing and of the kernel, on this kernel and on one without the patches."""
+    tree, tools, ours, virtme = prepare("release")
+    regress.main(tree, tools, virtme, build.find_image(tree, tools, flavour.find_flavour("plain")), ours)
 
 
 def do_graft() -> None:
@@ -217,7 +259,8 @@ def clean() -> None:
 
 
 TARGETS = {"kernel": kernel, "headers": headers, "vm": machine, "run": main_job, "test": tests, "bench": do_bench,
-           "profile": do_profile, "stress": do_stress,
+           "profile": do_profile, "stress": do_stress, "fuzz": do_fuzz, "soak": do_soak, "paths": do_paths,
+           "regress": do_regress, "plants": plants.main,
            "graft": do_graft, "ungraft": do_ungraft, "series": do_series, "check": check.main,
            "configs": configs.main, "clean": clean}
 

@@ -46,6 +46,10 @@ file file virtme-ng's look at the kernel image
 "
 test="
 procps sysctl the kernel's own tests
+gcc-multilib /usr/lib32/libc.a test programs of 32 bits
+"
+arm64="
+qemu-system-arm qemu-system-aarch64 the VM of ARCH=arm64
 "
 run="
 liburing-dev /usr/include/liburing.h samples/ in C
@@ -96,6 +100,9 @@ packages_for()
 	run) echo "$kernel$vm$run" ;;
 	test) echo "$kernel$vm$test" ;;
 	*) echo "$kernel$vm" ;;
+	esac
+	case $1${NOTIF_ARCH-} in
+	testarm64 | vmarm64) echo "$arm64" ;;
 	esac
 }
 

@@ -8,7 +8,8 @@ PREFIX = re.compile(r"^(<\d+>)?\[\s*\d+\.\d+\](\[\s*[TC]\d+\])?\s?")
 
 SPLAT = re.compile("|".join((
     r"^BUG:", r"^WARNING:", r"^kernel BUG at", r"KASAN:", r"UBSAN:", r"KCSAN:", r"^Oops", r"^general protection",
-    r"^Kernel panic", r"^Unable to handle", r"^invalid opcode", r"^stack segment", r"^double fault",
+    r"^Kernel panic", r"^Unable to handle", r"^Internal error:", r"^invalid opcode", r"^stack segment",
+    r"^double fault",
     r"possible circular locking", r"INFO: possible recursive", r"inconsistent lock state", r"possible irq lock inversion",
     r"suspicious RCU usage", r"bad unlock balance", r"turning off the locking correctness validator",
     r"INFO: task .* blocked", r"INFO: rcu_\w+ (self-)?detected", r"rcu: INFO:.*stall", r"soft lockup",

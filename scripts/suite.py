@@ -5,6 +5,8 @@ import shlex
 import threading
 import time
 import unittest
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import build
@@ -101,14 +103,21 @@ class Guest(threading.Thread):
             self.source.tap.result(False, f"{SILENT}: {error}")
 
 
+def side_by_side(*jobs: Callable[[], object]) -> None:
+    """Run what boots a VM each at the same time; the first error of one of them when all are over."""
+    with ThreadPoolExecutor(len(jobs)) as pool:
+        for job in [pool.submit(job) for job in jobs]:
+            job.result()
+
+
 def run_guests(tap: Tap, tree: source.Tree, tools: toolchain.Toolchain, image: build.Image, virtme: Path,
                picked: str) -> None:
     """The selftests in VMs of this image: all of them in two, those that are picked in one."""
-    settings = vm.Settings.from_environment(2400)
-    programs = build.build_userland("selftests", tree, tools, build.find_headers(tree, tools))
+    settings, arch = vm.Settings.from_environment(2400), image.flavour.arch
+    programs = build.build_userland("selftests", tree, tools, build.find_headers(tree, tools, arch), arch)
     command = (f"BIN={shlex.quote(str(programs))} TESTS={shlex.quote(picked)} {shlex.quote(str(PROJECT / RUNNER))}")
     guests = [Guest(tap, image, virtme, settings, command, part) for part in (("",) if picked else PARTS)]
-    say(f"  booting the {image.flavour} kernel{' in two VMs' if len(guests) > 1 else ''}")
+    say(f"  booting the {image.flavour.name} kernel{' in two VMs' if len(guests) > 1 else ''}")
     # Whether KVM works is tried before they start, not by each of them
     vm.choose_accel(image, virtme, settings)
     try:

@@ -22,6 +22,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import arm64
 import splat
 from build import Image
 from common import PROJECT, Fail, Step, cache_dir, log, output, say, stop
@@ -112,7 +113,9 @@ class Run:
             encoding="utf-8")
 
     def command(self, accel: str, interactive: bool) -> list[str]:
-        """virtme-run's QEMU command with our console, accelerator and NICs."""
+        """The QEMU command: of another processor, or virtme-run's with our console, accelerator and NICs."""
+        if self.image.flavour.arch:
+            return ["setpriv", "--pdeathsig", "KILL", *self.foreign(), *ACCELS[accel][:2], *self.devices(interactive)]
         guest = f"bash {shlex.quote(str(PROJECT / 'scripts/guest.sh'))} {shlex.quote(str(self.folder))}"
         # Not /usr: guest-init.sh hides programs in /usr/bin, and an overlay would show them again
         overlays = [f"--overlay-rwdir={d}" for d in ("/etc", "/lib", "/home", "/opt", "/srv", "/var", "/tmp")
@@ -159,10 +162,21 @@ class Run:
             adapted.append(arg)
         at = adapted.index("-cpu")
         del adapted[at:at + 2]
+        # The kernel goes when we go, however that happens
+        return ["setpriv", "--pdeathsig", "KILL", *adapted, *ACCELS[accel], *self.devices(interactive)]
+
+    def foreign(self) -> list[str]:
+        """The start of QEMU's command for another processor."""
+        files = {"console": str(self.console), "stdout": f"/proc/self/fd/{GUEST_OUT}",
+                 "stderr": f"/proc/self/fd/{GUEST_ERR}", "status": str(self.ret)}
+        return [*arm64.command(self.image.bzimage, self.image.modules, self.folder, files, OPTIONS),
+                "-smp", str(self.settings.cpus), "-m", self.settings.memory]
+
+    def devices(self, interactive: bool) -> list[str]:
+        """What every machine has besides: NICs, a terminal when a person sits before it."""
         terminal = ["-chardev", "stdio,id=tty,signal=off,mux=off", "-device", "virtio-serial-pci",
                     "-device", "virtconsole,chardev=tty"] if interactive else []
-        # The kernel goes when we go, however that happens
-        return ["setpriv", "--pdeathsig", "KILL", *adapted, *ACCELS[accel], *NICS, *terminal, *self.extra]
+        return [*NICS, *terminal, *self.extra]
 
     def status(self) -> int | None:
         """The status that the guest reported, None when it never came to that."""
@@ -271,11 +285,13 @@ def kvm_boots(image: Image, virtme: Path) -> bool:
 
 def choose_accel(image: Image, virtme: Path, settings: Settings) -> str:
     """The key in ACCELS of what ACCEL= means here."""
-    if settings.accel == "kvm" or (settings.accel == "auto" and kvm_boots(image, virtme)):
+    if image.flavour.arch and settings.accel in ("kvm", "icount"):
+        raise Fail(f"ACCEL={settings.accel} is for x86; leave it out with ARCH={image.flavour.arch}")
+    if settings.accel == "kvm" or (settings.accel == "auto" and not image.flavour.arch and kvm_boots(image, virtme)):
         return "kvm"
     if settings.accel == "icount":
         return "icount"
-    return "tcg" if version_of([QEMU]) >= (8, 1, 0) else "old-tcg"
+    return "tcg" if image.flavour.parallel or version_of([QEMU]) >= (8, 1, 0) else "old-tcg"
 
 
 def in_vm(image: Image, virtme: Path, settings: Settings, command: str, here: str,
@@ -284,7 +300,7 @@ def in_vm(image: Image, virtme: Path, settings: Settings, command: str, here: st
     run = Run(image, virtme, settings)
     try:
         run.write_settings(HERE=here, COMMAND=command, MODULE=MODULE if settings.module else "",
-                           LEAKS="1" if image.flavour == "debug" else "")
+                           LEAKS="1" if image.flavour.leaks else "")
         return boot(run, choose_accel(image, virtme, settings), on_stdout, to_stderr)
     finally:
         run.close()

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0
+"""From KCOV's program counters to lines, on small made-up outputs of the tools."""
+
+import sys
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import coverage  # noqa: E402
+
+PRINTED = """# SEED=1 repeats it
+# cover io_uring_notif 10 2f
+# cover io_uring_notif 30
+# cover vmlinux 1014
+# coverage is something else
+ok 1 fuzz
+"""
+READELF_R = """
+Relocation section '.rela.text' at offset 0x2d7e8 contains 3 entries:
+    Offset             Info             Type               Symbol's Value  Symbol's Name + Addend
+000000000000000c  0000002300000004 R_X86_64_PLT32         0000000000000000 __sanitizer_cov_trace_pc - 4
+0000000000000020  0000002400000004 R_X86_64_PLT32         0000000000000000 mutex_lock - 4
+
+Relocation section '.rela.init.text' at offset 0x46730 contains 1 entry:
+    Offset             Info             Type               Symbol's Value  Symbol's Name + Addend
+0000000000000001  0000002300000004 R_X86_64_PLT32         0000000000000000 __sanitizer_cov_trace_pc - 4
+"""
+READELF_S = """  [Nr] Name              Type            Address          Off    Size   ES Flg Lk Inf Al
+  [ 0]                   NULL            0000000000000000 000000 000000 00      0   0  0
+  [ 2] .text             PROGBITS        0000000000000000 000040 000100 00  AX  0   0 16
+"""
+SYMBOLS = """   Num:    Value          Size Type    Bind   Vis      Ndx Name
+     1: 0000000000000000     0 FILE    LOCAL  DEFAULT  ABS slot.c
+     2: 0000000000000010    32 FUNC    LOCAL  DEFAULT    2 io_notif_ring_free
+     3: 0000000000000030   0x20 FUNC    GLOBAL DEFAULT    2 io_notif_register
+"""
+NM = """ffffffff81000000 T _text
+ffffffff81001000 t io_notif_ring_free
+ffffffff81001000 t alias
+ffffffff81001020 T io_notif_register
+ffffffff81002000 D data
+"""
+
+
+class Coverage(unittest.TestCase):
+    """Every step, but for the tools themselves."""
+
+    def test_parse(self) -> None:
+        """coverage: what a run has printed, by where it counts from"""
+        found = coverage.parse(PRINTED)
+        self.assertEqual(found, {"io_uring_notif": {0x10, 0x2f, 0x30}, "vmlinux": {0x1014}})
+
+    def test_calls(self) -> None:
+        """coverage: the calls of KCOV by section, and what follows them"""
+        self.assertEqual(list(coverage.calls(READELF_R)), [(".text", 0x10), (".init.text", 5)])
+
+    def test_functions(self) -> None:
+        """coverage: functions and where they are"""
+        self.assertEqual(coverage.functions(READELF_S, SYMBOLS), {
+            ".text": [(0x10, 0x30, "io_notif_ring_free"), (0x30, 0x50, "io_notif_register")]})
+
+    def test_named(self) -> None:
+        """coverage: an offset in the kernel becomes one in a function, by each of its names"""
+        self.assertEqual(coverage.named({0x1014, 0x1024}, NM), {
+            ("io_notif_ring_free", 0x14), ("alias", 0x14), ("io_notif_register", 4)})
+
+    def test_table(self) -> None:
+        """coverage: a line is reached if one of its blocks is"""
+        lines = coverage.collect([(("rust/ring.rs", 3), False), (("rust/ring.rs", 3), True),
+                                  (("rust/ring.rs", 4), False), (("rust/ring.rs", 5), False)])
+        self.assertEqual(coverage.table(lines)[1].split(), ["1", "3", "rust/ring.rs:", "4-5"])
+
+    def test_ranges(self) -> None:
+        """coverage: lines are told in ranges"""
+        self.assertEqual(coverage.ranges({7, 1, 3, 2}), "1-3, 7")
+        self.assertEqual(coverage.ranges([]), "")
+
+
+if __name__ == "__main__":
+    unittest.main()
