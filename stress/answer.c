@@ -175,6 +175,7 @@ static void answer_request(struct ring *r, const struct io_uring_cqe *cqe)
 		wrong_of(r, "the CQE of a request (kind %d) has flags %#x",
 			 req->kind, cqe->flags);
 	over_silently(r, req->prev);
+	out_of_memory(cqe->res);
 	if (req->kind == KIND_SEND || req->kind == KIND_REFUSED)
 		check_send(r, req, cqe->res);
 	else

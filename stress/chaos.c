@@ -4,46 +4,49 @@
  * repeat and reorder, links that go down, MTUs, packet taps, MTU probing. The
  * loopback device only delays: there nothing is ever lost.
  */
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 
 #include "../selftests/netem.h"
+#include "link.h"
 #include "rnd.h"
 #include "stress.h"
 
-#define NR_TAPS	3
+#define NR_TAPS		3
+#define KEEP_ADDRESSES	"/proc/sys/net/ipv6/conf/all/keep_addr_on_down"
 
-static const char * const namespaces[] = { "a", "b" };
+/* Both sides of the links, and the loopback device last. */
+static struct device veth[2], nics[2], loopback;
 
-/* The NICs of both namespaces, from run.sh; NULL without. */
-static const char *nic(unsigned int side)
+static void find_devices(void)
 {
-	const char *name = getenv(side ? "NIC_B" : "NIC_A");
+	unsigned int side;
 
-	return name && *name ? name : NULL;
+	for (side = 0; side < 2; side++) {
+		device_find(&veth[side], NET_VETH, !side);
+		device_find(&nics[side], NET_NIC, !side);
+	}
+	device_find(&loopback, NET_LO, true);
 }
 
-/* A device of a namespace; now and then a NIC, where it takes long. */
-static const char *device(struct rnd *rnd, unsigned int side)
+static void forget_devices(void)
 {
-	bool is_nic = rnd_one_in(rnd, 3);
+	unsigned int side;
 
-	return is_nic && nic(side) ? nic(side) : side ? "vb" : "va";
+	for (side = 0; side < 2; side++) {
+		device_close(&veth[side]);
+		device_close(&nics[side]);
+	}
+	device_close(&loopback);
 }
 
-static void __printf(1, 2) run(const char *fmt, ...)
+/* One of them; now and then a NIC, where it takes long. */
+static const struct device *any_device(struct rnd *rnd)
 {
-	char cmd[256] = "exec >/dev/null 2>&1; ";
-	size_t begun = strlen(cmd);
-	va_list ap;
+	unsigned int side = rnd_below(rnd, 2);
+	bool is_nic = rnd_one_in(rnd, 4);
 
-	va_start(ap, fmt);
-	vsnprintf(cmd + begun, sizeof(cmd) - begun, fmt, ap);
-	va_end(ap);
-	/* without tc, netem or the link there is less to test */
-	if (system(cmd) < 0)
-		wrong("there is no shell: %m");
+	return is_nic && nics[side].socket >= 0 ? &nics[side] : &veth[side];
 }
 
 /* Sleep, but not into the next phase. */
@@ -52,59 +55,49 @@ static void sleep_within(unsigned int ms)
 	__u64 end = now_ms() + ms;
 
 	while (phase() == PHASE_RUN && now_ms() < end)
-		sleep_ms(10);
+		sleep_ms(POLL_MS);
 }
 
 static void do_netem(struct rnd *rnd)
 {
-	static const char * const ways[] = {
-		"delay 20ms", "delay 5ms 5ms", "delay 200ms", "loss 2%", "loss 15%",
-		"duplicate 20%", "delay 10ms reorder 25% 50%",
-		"delay 3ms 2ms loss 5% duplicate 5%", "limit 3 delay 30ms",
-		"rate 20mbit",
+	static const struct netem ways[] = {
+		{ .delay_us = 20000 },
+		{ .delay_us = 5000, .jitter_us = 5000 },
+		{ .delay_us = 200000 },
+		{ .loss = 2 },
+		{ .loss = 15 },
+		{ .duplicate = 20 },
+		{ .delay_us = 10000, .reorder = 25 },
+		{ .delay_us = 3000, .jitter_us = 2000, .loss = 5, .duplicate = 5 },
+		{ .delay_us = 30000, .limit = 3 },
+		{ .mbit = 20 },
+		{},
+		{},
 	};
-	unsigned int side = rnd_below(rnd, 2), way = rnd_below(rnd, 10);
-	const char *dev = device(rnd, side);
+	const struct device *dev = any_device(rnd);
 
-	if (rnd_one_in(rnd, 3))
-		run("tc -n %s qdisc del dev %s root", namespaces[side], dev);
-	else
-		run("tc -n %s qdisc replace dev %s root netem %s",
-		    namespaces[side], dev, ways[way]);
+	device_netem(dev, &ways[rnd_below(rnd, ARRAY_SIZE(ways))]);
 }
 
 static void do_loopback(struct rnd *rnd)
 {
-	unsigned int ms = rnd_below(rnd, 40);
+	struct netem how = { .delay_us = rnd_below(rnd, 40) * 1000 };
 
-	if (ms < 10)
-		run("tc qdisc del dev lo root");
+	if (how.delay_us < 10000)
+		how.delay_us = 0;
 	else
-		run("tc qdisc replace dev lo root netem limit 100000 delay %ums",
-		    ms);
+		how.limit = 100000;
+	device_netem(&loopback, &how);
 }
 
 static void do_down(struct rnd *rnd)
 {
-	unsigned int side = rnd_below(rnd, 2), ms = rnd_between(rnd, 10, 700);
-	const char *dev = device(rnd, side);
+	unsigned int ms = rnd_between(rnd, 10, 700);
+	const struct device *dev = any_device(rnd);
 
-	run("ip -n %s link set dev %s down", namespaces[side], dev);
+	device_up(dev, false);
 	sleep_within(ms);
-	run("ip -n %s link set dev %s up", namespaces[side], dev);
-}
-
-static void set_mtu(bool of_nics, unsigned int mtu)
-{
-	unsigned int side;
-
-	for (side = 0; side < 2; side++) {
-		const char *dev = of_nics ? nic(side) : side ? "vb" : "va";
-
-		if (dev)
-			run("ip -n %s link set dev %s mtu %u", namespaces[side],
-			    dev, mtu);
-	}
+	device_up(dev, true);
 }
 
 static void do_mtu(struct rnd *rnd)
@@ -112,16 +105,24 @@ static void do_mtu(struct rnd *rnd)
 	/* IPv6 wants 1280 */
 	static const unsigned int mtus[] = { 1280, 1500, 1500, 4000, 9000, 65535 };
 	bool of_nics = rnd_one_in(rnd, 4);
+	unsigned int mtu = mtus[rnd_below(rnd, of_nics ? 5 : 6)], side;
 
-	set_mtu(of_nics, mtus[rnd_below(rnd, of_nics ? 5 : 6)]);
+	for (side = 0; side < 2; side++)
+		device_mtu(of_nics ? &nics[side] : &veth[side], mtu);
 }
 
 /* The namespaces of all senders. */
 static void set_mtu_probing(unsigned int how)
 {
-	run("echo %u >/proc/sys/net/ipv4/tcp_mtu_probing", how);
-	run("ip netns exec a sh -c 'echo %u >/proc/sys/net/ipv4/tcp_mtu_probing'",
-	    how);
+	static const char path[] = "/proc/sys/net/ipv4/tcp_mtu_probing";
+	char text[] = { '0' + how, 0 };
+	int fd = open(path, O_WRONLY);
+
+	if (fd >= 0 && write(fd, text, 1) < 0)
+		errno = 0;
+	if (fd >= 0)
+		close(fd);
+	ns_write("a", path, text);
 }
 
 static void do_tap(struct rnd *rnd, int *taps)
@@ -152,26 +153,28 @@ static void read_taps(struct rnd *rnd, const int *taps)
 			     MSG_DONTWAIT);
 }
 
-void chaos_restore(void)
+static void restore(void)
 {
+	static const struct netem none;
 	unsigned int side;
 
-	run("tc qdisc del dev lo root");
+	device_netem(&loopback, &none);
 	for (side = 0; side < 2; side++) {
-		const char *dev = nic(side);
-
-		run("tc -n %s qdisc del dev v%s root", namespaces[side],
-		    namespaces[side]);
-		run("ip -n %s link set dev v%s up", namespaces[side],
-		    namespaces[side]);
-		if (!dev)
-			continue;
-		run("tc -n %s qdisc del dev %s root", namespaces[side], dev);
-		run("ip -n %s link set dev %s up", namespaces[side], dev);
+		device_netem(&veth[side], &none);
+		device_netem(&nics[side], &none);
+		device_up(&veth[side], true);
+		device_up(&nics[side], true);
+		device_mtu(&veth[side], 1500);
+		device_mtu(&nics[side], 1500);
 	}
-	set_mtu(false, 1500);
-	set_mtu(true, 1500);
 	set_mtu_probing(0);
+}
+
+void chaos_restore(void)
+{
+	find_devices();
+	restore();
+	forget_devices();
 }
 
 int chaos_main(void)
@@ -180,6 +183,10 @@ int chaos_main(void)
 	struct rnd rnd;
 	__u64 op;
 
+	find_devices();
+	/* a link that goes down would lose its IPv6 addresses */
+	ns_write("a", KEEP_ADDRESSES, "1");
+	ns_write("b", KEEP_ADDRESSES, "1");
 	for (op = 0; phase() == PHASE_RUN; op++) {
 		unsigned int what;
 
@@ -199,11 +206,12 @@ int chaos_main(void)
 			do_tap(&rnd, taps);
 		read_taps(&rnd, taps);
 		count->ops++;
-		sleep_within(rnd_between(&rnd, 20, 600));
+		sleep_within(rnd_between(&rnd, 50, 1000));
 	}
 	for (op = 0; op < NR_TAPS; op++)
 		if (taps[op] >= 0)
 			close(taps[op]);
-	chaos_restore();
+	restore();
+	forget_devices();
 	return 0;
 }

@@ -12,6 +12,7 @@
 /* The system has more, and less, for reasons of its own. */
 #define SPARE_OBJECTS	1500
 #define SPARE_KB	(256 << 10)
+#define HUGE_PAGES	"24"
 
 /* Of which the module, io_uring and the network take what they need. */
 static const char * const caches[NR_CACHES] = {
@@ -22,8 +23,7 @@ static const char * const caches[NR_CACHES] = {
 	"skbuff_small_head",
 };
 
-/* The number behind @name in a file of lines like that. */
-static long long number_of(const char *path, const char *name)
+long long number_of(const char *path, const char *name)
 {
 	FILE *file = fopen(path, "r");
 	size_t len = strlen(name);
@@ -94,9 +94,10 @@ void state_read(struct state *state)
 	write_to("/proc/sys/vm/stat_refresh", "1");
 	state->pins = number_of("/proc/vmstat", "nr_foll_pin_acquired ") -
 		      number_of("/proc/vmstat", "nr_foll_pin_released ");
-	write_to("/proc/sys/vm/drop_caches", "3");
+	write_to("/proc/sys/vm/drop_caches", "2");
 	read_objects(state->objects);
 	state->available_kb = number_of("/proc/meminfo", "MemAvailable:");
+	state->huge_free = number_of("/proc/meminfo", "HugePages_Free:");
 }
 
 const char *state_differs(const struct state *before, const struct state *now,
@@ -109,7 +110,7 @@ const char *state_differs(const struct state *before, const struct state *now,
 
 	if (now->refs != before->refs)
 		snprintf(text, sizeof(text),
-			 "the module has %d references, it had %d", now->refs,
+			 "the module has %ld references, it had %ld", now->refs,
 			 before->refs);
 	else if (begun != completed)
 		snprintf(text, sizeof(text),
@@ -118,6 +119,9 @@ const char *state_differs(const struct state *before, const struct state *now,
 	else if (now->pins != before->pins)
 		snprintf(text, sizeof(text), "%ld pages are pinned, there were %ld",
 			 now->pins, before->pins);
+	else if (now->huge_free != before->huge_free)
+		snprintf(text, sizeof(text), "%ld huge pages are free, there were %ld",
+			 now->huge_free, before->huge_free);
 	else if (now->available_kb < before->available_kb - SPARE_KB)
 		snprintf(text, sizeof(text), "%ld MiB are available, there were %ld",
 			 now->available_kb >> 10, before->available_kb >> 10);
@@ -131,6 +135,11 @@ const char *state_differs(const struct state *before, const struct state *now,
 				 caches[i], more);
 	}
 	return text[0] ? text : NULL;
+}
+
+void huge_pages_want(bool any)
+{
+	write_to("/proc/sys/vm/nr_hugepages", any ? HUGE_PAGES : "0");
 }
 
 int module_unload(void)

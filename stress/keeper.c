@@ -34,6 +34,7 @@ struct victim {
 	struct stream s;	/* we have its receiver */
 	__u64 seed, received;
 	bool ended;
+	bool limited;		/* in a memory cgroup, the kernel may kill it */
 	enum how *how;		/* that it is to end by itself, or NR_HOWS */
 };
 
@@ -45,6 +46,8 @@ static void __noreturn victim_main(struct victim *v, unsigned int nr)
 	unsigned int i;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (v->limited)
+		cgroup_enter();
 	if (!w)
 		wrong("there is no memory");
 	w->victim = true;
@@ -54,14 +57,14 @@ static void __noreturn victim_main(struct victim *v, unsigned int nr)
 	w->streams[0].by_position = true;
 	close(v->s.net.rx);
 	w->streams[0].net.rx = -1;
-	for (i = 0; i < 2; i++) {
+	for (i = 0; i < 1 + nr % 2; i++) {
 		rnd_seed(&w->rnd, common->seed, me, w->op + i);
 		ring_start(&w->rings[i], &w->rnd, ROLE_WORKER);
 	}
 	while ((how = __atomic_load_n(v->how, __ATOMIC_ACQUIRE)) == NR_HOWS)
 		worker_step(w);
 	if (how == HOW_EXEC)
-		execl("/bin/true", "true", NULL);
+		execl("/proc/self/exe", "stress", "--nothing", NULL);
 	if (how == HOW_QUIET) {
 		children_end(w);
 		worker_quiesce(w);
@@ -98,7 +101,7 @@ static void receive_for(struct victim *v, struct rnd *rnd, unsigned int ms)
 
 	while (now_ms() < end && phase() < PHASE_QUIET) {
 		if (!receive(v) || rnd_one_in(rnd, 8))
-			sleep_ms(1 + rnd_below(rnd, 40));
+			sleep_ms(1 + rnd_below(rnd, POLL_MS));
 	}
 }
 
@@ -115,8 +118,10 @@ static void wait_gone(struct victim *v, enum how how)
 		/* who ends well needs a receiver */
 		if (how == HOW_QUIET)
 			receive(v);
-		sleep_ms(2);
+		sleep_ms(10);
 	}
+	if (v->limited && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+		return;
 	if (WIFSIGNALED(status) ? how > HOW_STOP_GO_KILL || WTERMSIG(status) != SIGKILL :
 	    WEXITSTATUS(status) || how < HOW_EXEC)
 		wrong("a process (%s) ended with status %#x", how_names[how],
@@ -152,7 +157,7 @@ static void receive_rest(struct victim *v)
 		if (receive(v))
 			last = now_ms();
 		else
-			sleep_ms(5);
+			sleep_ms(20);
 	}
 }
 
@@ -179,9 +184,19 @@ static bool start_victim(struct victim *v, struct rnd *rnd, unsigned int nr)
 	return true;
 }
 
+/* Let it have little more memory than it has now. */
+static void squeeze(struct victim *v, struct rnd *rnd)
+{
+	unsigned int more = rnd_size(rnd, 1 << 20);
+
+	cgroup_squeeze(more);
+	receive_for(v, rnd, 500);
+}
+
 int keeper_main(void)
 {
 	struct victim *v = calloc(1, sizeof(*v));
+	bool has_cgroup = cgroup_make();
 	unsigned int nr;
 
 	if (v)
@@ -195,14 +210,23 @@ int keeper_main(void)
 
 		rnd_seed(&rnd, common->seed, me, nr);
 		how = rnd_below(&rnd, NR_HOWS);
+		v->limited = rnd_one_in(&rnd, 3) && has_cgroup;
 		if (!start_victim(v, &rnd, nr)) {
 			sleep_ms(100);
 			continue;
 		}
 		receive_for(v, &rnd, rnd_between(&rnd, 100, 3000));
+		if (v->limited)
+			squeeze(v, &rnd);
 		end_victim(v, &rnd, how);
+		if (v->limited)
+			cgroup_relax();
 		receive_rest(v);
 		stream_close(&v->s);
+	}
+	if (has_cgroup) {
+		count->ooms = cgroup_kills();
+		cgroup_remove();
 	}
 	return 0;
 }

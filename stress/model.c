@@ -41,14 +41,14 @@ char *request_alloc(struct ring *r, struct request *req, struct rnd *rnd,
 		    unsigned int len)
 {
 	unsigned int offset = rnd_one_in(rnd, 2) ? rnd_below(rnd, PAGE) : 0;
-	unsigned int buf = rnd_below(rnd, NR_BUFS), i, page;
+	unsigned int buf = rnd_below(rnd, r->nr_bufs), i, page;
 
 	if (offset + len > MAX_SEND)
 		offset = 0;
 	req->pages = (offset + len + PAGE - 1) / PAGE;
-	for (i = 0; i < NR_BUFS; i++, buf++) {
+	for (i = 0; i < r->nr_bufs; i++, buf++) {
 		for (page = 0; page + req->pages <= BUF_PAGES; page++) {
-			req->page = buf % NR_BUFS * BUF_PAGES + page;
+			req->page = buf % r->nr_bufs * BUF_PAGES + page;
 			if (!pages_free(r, req->page, req->pages))
 				continue;
 			memset(&r->page_used[req->page], true, req->pages);

@@ -17,8 +17,9 @@
 
 #define PAGE		4096U
 #define BUF_PAGES	64U			/* of a registered buffer */
-#define NR_BUFS		8U
-#define NR_PAGES	(NR_BUFS * BUF_PAGES)
+#define MAX_BUFS	8U			/* of a huge page */
+#define MIN_BUFS	2U			/* of small pages, which take long */
+#define MAX_PAGES	(MAX_BUFS * BUF_PAGES)
 #define MAX_SEND	(BUF_PAGES * PAGE)
 
 #define MAX_SLOTS	8U
@@ -114,8 +115,9 @@ struct ring {
 	unsigned int nr_batch;
 	struct io_uring_cqe taken[MAX_TAKEN];
 
-	char *pool;			/* NR_PAGES that requests send from */
-	bool page_used[NR_PAGES];
+	char *pool;			/* that requests send from */
+	unsigned int nr_bufs;		/* of which it is made */
+	bool page_used[MAX_PAGES];
 	bool has_bufs;			/* the pool is registered */
 	unsigned int table;		/* changes of the table of buffers */
 };

@@ -102,7 +102,7 @@ static void child_main(struct rnd *rnd)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	sleep_ms(ms);
 	if (execs)
-		execl("/bin/true", "true", NULL);
+		execl("/proc/self/exe", "stress", "--nothing", NULL);
 	_exit(0);
 }
 

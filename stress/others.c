@@ -103,11 +103,11 @@ int looker_main(void)
 		who = rnd_below(&rnd, MAX_PROCS);
 		if (common->pids[who] > 0)
 			read_all_fdinfo(common->pids[who]);
-		if (rnd_one_in(&rnd, 4))
+		if (rnd_one_in(&rnd, 2))
 			try_to_unload(&rnd);
 		if (rnd_one_in(&rnd, 16))
 			totals_read(&totals);
-		sleep_ms(rnd_between(&rnd, 5, 60));
+		sleep_ms(rnd_between(&rnd, 300, 2500));
 	}
 	return 0;
 }
@@ -166,7 +166,7 @@ int holder_main(void)
 			if (held[i].fd >= 0)
 				held[i].until = now_ms() + rnd_below(&rnd, 2000) + 1;
 		}
-		sleep_ms(10);
+		sleep_ms(POLL_MS);
 	}
 	return 0;
 }

@@ -152,6 +152,7 @@ void ring_register_slots(struct ring *r, struct rnd *rnd)
 		r->slots[i].flush_after = slots[i].flush_after;
 	}
 	ret = register_patiently(r, slots, nr, raw ? IORING_NOTIF_REG_RAW_SEQ : 0);
+	out_of_memory(ret);
 	if (ret)
 		wrong_of(r, "no slots can be registered: %d", ret);
 	r->raw = raw;
@@ -161,23 +162,48 @@ void ring_register_slots(struct ring *r, struct rnd *rnd)
 /* A user may have locked too much; then all buffers are plain. */
 void ring_register_pool(struct ring *r)
 {
-	struct iovec iov[NR_BUFS];
+	struct iovec iov[MAX_BUFS];
 	unsigned int i;
 	int ret;
 
-	for (i = 0; i < NR_BUFS; i++)
+	for (i = 0; i < r->nr_bufs; i++)
 		iov[i] = (struct iovec){ r->pool + i * MAX_SEND, MAX_SEND };
-	ret = io_uring_register_buffers(&r->ring, iov, NR_BUFS);
+	ret = io_uring_register_buffers(&r->ring, iov, r->nr_bufs);
+	out_of_memory(ret);
 	if (ret && !(r->limited && ret == -ENOMEM))
 		wrong_of(r, "no buffers can be registered: %d", ret);
 	r->has_bufs = !ret;
 	r->table++;
 }
 
+/*
+ * Memory to send from. A huge page is back in its own pool only once nothing
+ * refers to it any more, and is quick to make.
+ */
+static void make_pool(struct ring *r, struct rnd *rnd)
+{
+	int sharing = rnd_one_in(rnd, 2) ? MAP_SHARED : MAP_PRIVATE;
+	bool huge = !rnd_one_in(rnd, 4);
+
+	r->pool = MAP_FAILED;
+	r->nr_bufs = MAX_BUFS;
+	/* not private, where a child would need another one */
+	if (huge)
+		r->pool = mmap(NULL, MAX_BUFS * MAX_SEND, PROT_READ | PROT_WRITE,
+			       MAP_SHARED | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+	if (r->pool == MAP_FAILED) {
+		r->nr_bufs = MIN_BUFS;
+		r->pool = mmap(NULL, MIN_BUFS * MAX_SEND, PROT_READ | PROT_WRITE,
+			       sharing | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	}
+	if (r->pool == MAP_FAILED)
+		wrong_of(r, "there is no memory: %m");
+	memset(r->pool, OVER_BYTE, r->nr_bufs * MAX_SEND);
+}
+
 void ring_start(struct ring *r, struct rnd *rnd, enum role role)
 {
 	unsigned int nr = rnd_below(rnd, NR_KINDS), entries = 16 << rnd_below(rnd, 3);
-	int sharing = rnd_one_in(rnd, 2) ? MAP_SHARED : MAP_PRIVATE;
 	struct io_uring_params p = { .sq_thread_idle = 10 };
 	bool drains = rnd_one_in(rnd, 3);
 	int fd, ret;
@@ -194,16 +220,14 @@ void ring_start(struct ring *r, struct rnd *rnd, enum role role)
 	fd = io_uring_setup(entries, &p);
 	if (fd < 0 && errno == ENOMEM && r->limited)
 		return;
+	out_of_memory(fd < 0 ? -errno : 0);
 	if (fd < 0)
 		wrong_of(r, "there is none: %m");
 	ret = ring_open(&r->ring, fd, &p);
+	out_of_memory(ret);
 	if (ret)
 		wrong_of(r, "it can't be mapped: %d", ret);
-	r->pool = mmap(NULL, NR_PAGES * PAGE, PROT_READ | PROT_WRITE,
-		       sharing | MAP_ANONYMOUS, -1, 0);
-	if (r->pool == MAP_FAILED)
-		wrong_of(r, "there is no memory: %m");
-	memset(r->pool, OVER_BYTE, NR_PAGES * PAGE);
+	make_pool(r, rnd);
 	if (rnd_one_in(rnd, 4) || r->limited)
 		r->has_bufs = false;
 	else
@@ -233,7 +257,7 @@ void ring_stop(struct ring *r)
 		stream_sent(req->stream, 0, 0);
 	}
 	ring_exit(&r->ring);
-	munmap(r->pool, NR_PAGES * PAGE);
+	munmap(r->pool, r->nr_bufs * MAX_SEND);
 	r->open = false;
 }
 
@@ -251,6 +275,7 @@ static void clone_pool(struct ring *r)
 	struct io_uring other;
 	int ret = ring_init(&other, 0);
 
+	out_of_memory(ret);
 	if (ret == -ENOMEM && r->limited)
 		return;
 	if (ret)
@@ -261,6 +286,7 @@ static void clone_pool(struct ring *r)
 	if (!ret)
 		ret = clone_buffers(&r->ring, &other);
 	ring_exit(&other);
+	out_of_memory(ret);
 	if (ret)
 		wrong_of(r, "the buffers can't be cloned: %d", ret);
 	r->table++;
@@ -276,6 +302,7 @@ static void replace_buffer(struct ring *r, unsigned int nr)
 	int ret = ring_register(&r->ring, IORING_REGISTER_BUFFERS_UPDATE, &up,
 				sizeof(up));
 
+	out_of_memory(ret);
 	/* without memory for the new one there is none */
 	if (ret == -ENOMEM && r->limited)
 		r->has_bufs = false;
@@ -296,7 +323,7 @@ static void unregister_pool(struct ring *r)
 
 void ring_change_pool(struct ring *r, struct rnd *rnd)
 {
-	unsigned int how = rnd_below(rnd, 4), nr = rnd_below(rnd, NR_BUFS);
+	unsigned int how = rnd_below(rnd, 4), nr = rnd_below(rnd, r->nr_bufs);
 
 	if (!r->has_bufs) {
 		ring_register(&r->ring, IORING_UNREGISTER_BUFFERS, NULL, 0);
@@ -331,6 +358,7 @@ void ring_resize(struct ring *r, struct rnd *rnd)
 		p.flags = setup;
 		ret = ring_open(&r->ring, old.ring_fd, &p);
 	}
+	out_of_memory(ret);
 	if (ret)
 		wrong_of(r, "it can't be resized: %d", ret);
 	r->ring.sq.sqe_head = tail;

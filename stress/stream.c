@@ -8,6 +8,12 @@
 #include "stream.h"
 #include "stress.h"
 
+/* What is lost is sent again this soon, also by a socket without an owner. */
+#define RTO_MAX_MS	1000
+#ifndef TCP_RTO_MAX_MS
+#define TCP_RTO_MAX_MS	44
+#endif
+
 /* A link that is down, or loses the first packets, gives up soon. */
 #define CONNECT_MS	2000
 
@@ -72,6 +78,7 @@ int connect_pair(struct pair *p, enum net_link link, int family, int type,
 			setsockopt_int(p->tx, SOL_SOCKET, SO_SNDBUFFORCE, 1 << 20);
 		if (!opts.full && !opts.unread)
 			setsockopt_int(p->rx, SOL_SOCKET, SO_RCVBUFFORCE, 512 << 10);
+		setsockopt_int(p->tx, IPPROTO_TCP, TCP_RTO_MAX_MS, RTO_MAX_MS);
 		p->to_len = sizeof(p->to);
 		getsockname(p->rx, (struct sockaddr *)&p->to, &p->to_len);
 		if (type == SOCK_STREAM)
@@ -175,7 +182,7 @@ static void tell_tcp(const char *side, int fd)
 
 void stream_tell(const struct stream *s)
 {
-	printf("# lost: bytes from %llu to %llu, %zu of them received%s\n",
+	printf("# outstanding: bytes from %llu to %llu, %zu of them received%s\n",
 	       (unsigned long long)s->checked, (unsigned long long)s->sent,
 	       s->nr_ahead, stream_name(s));
 	tell_tcp("sender", s->net.tx);
@@ -337,6 +344,19 @@ void stream_end(struct stream *s, struct rnd *rnd)
 		stream_close(s);
 		break;
 	}
+}
+
+void stream_cut(struct stream *s)
+{
+	const struct sockaddr nobody = { .sa_family = AF_UNSPEC };
+
+	if (!s->open || s->net.tx < 0 || s->type != SOCK_STREAM || s->lost)
+		return;
+	s->ends = true;
+	s->lost = true;
+	shutdown(s->net.tx, SHUT_RDWR);
+	connect(s->net.tx, &nobody, sizeof(nobody));
+	count->cuts++;
 }
 
 void stream_close(struct stream *s)

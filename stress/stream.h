@@ -54,6 +54,8 @@ bool stream_complete(const struct stream *s);
 void stream_end(struct stream *s, struct rnd *rnd);
 /* Send what waits for another part of its datagram, and maybe fills the socket. */
 void stream_uncork(struct stream *s);
+/* Disconnect a TCP sender: what it has not sent by now is not awaited. */
+void stream_cut(struct stream *s);
 /* Close both sides now. */
 void stream_close(struct stream *s);
 /* For those who read an error. */

@@ -27,14 +27,21 @@
 #define MODULE	"io_uring_notif"
 
 /* Without any progress for so long something is lost, on a slow machine too. */
-#define STUCK_MS	60000
+#define STUCK_MS	45000
+/* What comes, but slowly, isn't awaited for longer: a round has to end. */
+#define SLOW_MS		8000
+/* What is outstanding after this is shown, whatever becomes of it. */
+#define LATE_MS		15000
+/* After that all has to be over, with progress or without. */
+#define TAIL_MS		75000
 /* A process that is killed is gone by then, if all others want the CPU too. */
 #define GONE_MS		30000
+/* Between looking whether something has happened: each look takes time too. */
+#define POLL_MS		50
 
 enum phase {
 	PHASE_RUN,	/* everything at random */
-	PHASE_CALM,	/* the network is as it was, and left alone */
-	PHASE_QUIET,	/* who has begun things ends them, and checks */
+	PHASE_QUIET,	/* the network is as it was; what was begun ends */
 	PHASE_END,	/* who only looks on goes too */
 };
 
@@ -53,7 +60,7 @@ enum role {
 /* What a process has done so far. */
 struct counts {
 	__u64 ops, requests, notifications, bytes, datagrams, refused, ends;
-	__u64 rings, unloads;
+	__u64 rings, unloads, ooms, cuts;
 };
 
 /* Shared by all processes of a round. */
@@ -109,9 +116,10 @@ void totals_read(struct totals *totals);
 
 /* What is in use of the kernel's memory, and of the module. */
 struct state {
-	int refs;			/* of the module */
+	long refs;			/* of the module */
 	struct totals totals;
 	long pins;			/* pages of registered buffers */
+	long huge_free;			/* huge pages that nobody refers to */
 	long available_kb;
 	long objects[NR_CACHES];
 };
@@ -125,12 +133,33 @@ const char *state_differs(const struct state *before, const struct state *now,
 			  __u64 nr);
 /* -errno, 0 once it has gone */
 int module_unload(void);
+/* Have as many huge pages as the rings of a round use, or none. */
+void huge_pages_want(bool any);
+/* Print where the tasks of a process are in the kernel, and its rings' slots. */
+void tell_process(pid_t pid);
 
 /* Or it isn't there just now. */
 static inline bool module_is_built_in(int ret)
 {
 	return ret == -ENOENT;
 }
+
+/* The number behind @name in a file of lines like that, the last of them. */
+long long number_of(const char *path, const char *name);
+
+/* cgroup.c: false without CONFIG_MEMCG */
+bool cgroup_make(void);
+void cgroup_enter(void);
+/* From now on there are just @more bytes more. */
+void cgroup_squeeze(unsigned int more);
+void cgroup_relax(void);
+/* How often the kernel has killed for it. */
+__u64 cgroup_kills(void);
+void cgroup_remove(void);
+/* This process has little memory: any call may end with -ENOMEM. */
+extern bool starving;
+/* If that is why, end as the kernel would have ended it. */
+void out_of_memory(int ret);
 
 /* Give the network back as it was. */
 void chaos_restore(void);

@@ -9,7 +9,7 @@
 #include "stream.h"
 
 #define NR_RINGS	3U
-#define NR_STREAMS	6U
+#define NR_STREAMS	4U
 #define NR_CHILDREN	3U
 
 struct worker {
@@ -32,6 +32,11 @@ void op_flush(struct worker *w);
 void op_cancel(struct worker *w);
 /* Flush all slots, so that what is in flight comes back. */
 void flush_all(struct ring *r);
+
+/* tell.c: is nothing outstanding? */
+bool worker_is_quiet(const struct worker *w);
+/* Print what is. */
+void tell_worker(const struct worker *w);
 
 /* Do the next thing. */
 void worker_step(struct worker *w);
