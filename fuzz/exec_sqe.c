@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Requests: what stands for an address becomes one. */
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+
+#include "child.h"
+#include "fuzz.h"
+
+#define SCRATCH_LEN	(128 << 10)
+#define MAX_IOVECS	1026
+
+/* Memory that nobody unmaps: what the kernel reads while it prepares a request. */
+void *scratch(size_t len)
+{
+	static char pool[SCRATCH_LEN];
+	static size_t used;
+	size_t at;
+
+	len = (len + 63) & -64UL;
+	if (len > sizeof(pool)) {
+		void *map = mmap(NULL, len, PROT_READ | PROT_WRITE,
+				 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		return map == MAP_FAILED ? NULL : map;
+	}
+	at = __atomic_fetch_add(&used, len, __ATOMIC_RELAXED);
+	/* what is used twice has been read long ago, or should have been */
+	return pool + (at + len > sizeof(pool) ? at % (sizeof(pool) - len + 1) & -64UL :
+		       at);
+}
+
+unsigned int draw_iovecs(struct iovec *iov, unsigned int nr, bool aligned)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		unsigned long offset = rnd_one_in(&aux, 3) ? 0 :
+				       rnd_below(&aux, DATA_LEN);
+		size_t len = rnd_size(&aux, DATA_LEN);
+
+		if (aligned)
+			offset &= -4096UL;
+		if (!rnd_one_in(&aux, 16) && len > DATA_LEN - offset)
+			len = DATA_LEN - offset;
+		if (rnd_one_in(&aux, 16))
+			len = 0;
+		/* side by side */
+		if (i && rnd_one_in(&aux, 4))
+			offset = (char *)iov[i - 1].iov_base - DATA + iov[i - 1].iov_len;
+		iov[i].iov_base = DATA + offset;
+		iov[i].iov_len = len;
+		if (rnd_one_in(&aux, 64))
+			iov[i].iov_base = (void *)value64(&aux);
+		if (rnd_one_in(&aux, 64))
+			iov[i].iov_len = value64(&aux);
+	}
+	return nr;
+}
+
+static struct iovec *make_iovecs(unsigned int *nr)
+{
+	struct iovec *iov;
+
+	if (*nr > MAX_IOVECS)
+		*nr = MAX_IOVECS;
+	iov = scratch((*nr ?: 1) * sizeof(*iov));
+	if (iov)
+		draw_iovecs(iov, *nr, false);
+	return iov;
+}
+
+static void make_control(struct msghdr *msg)
+{
+	static const struct {
+		int level, type, len;
+	} kinds[] = {
+		{ IPPROTO_UDP, UDP_SEGMENT, 2 },
+		{ IPPROTO_UDP, UDP_SEGMENT, 2 },
+		{ IPPROTO_IP, IP_TOS, 4 },
+		{ IPPROTO_IP, IP_TTL, 4 },
+		{ SOL_SOCKET, SO_MARK, 4 },
+		{ SOL_SOCKET, SCM_RIGHTS, 4 },
+		{ SOL_SOCKET, SO_TXTIME, 8 },
+		{ IPPROTO_IPV6, IPV6_HOPLIMIT, 4 },
+	};
+	unsigned int kind = rnd_below(&aux, ARRAY_SIZE(kinds));
+	struct cmsghdr *cmsg = scratch(64);
+	__u64 value = rnd_one_in(&aux, 2) ? 1000 : value64(&aux);
+
+	cmsg->cmsg_level = kinds[kind].level;
+	cmsg->cmsg_type = kinds[kind].type;
+	cmsg->cmsg_len = CMSG_LEN(kinds[kind].len);
+	if (cmsg->cmsg_type == SCM_RIGHTS)
+		value = child.rings[0].fd;
+	memcpy(CMSG_DATA(cmsg), &value, 8);
+	msg->msg_control = cmsg;
+	msg->msg_controllen = rnd_one_in(&aux, 12) ? value32(&aux) :
+			      CMSG_SPACE(kinds[kind].len);
+}
+
+static struct msghdr *make_msg(void)
+{
+	struct msghdr *msg = scratch(sizeof(*msg));
+	unsigned int nr = rnd_one_in(&aux, 48) ? value32(&aux) : rnd_below(&aux, 9);
+
+	memset(msg, 0, sizeof(*msg));
+	msg->msg_iov = make_iovecs(&nr);
+	msg->msg_iovlen = nr;
+	if (rnd_one_in(&aux, 4))
+		make_control(msg);
+	if (rnd_one_in(&aux, 4)) {
+		msg->msg_name = &child.names[rnd_below(&aux, NR_FDS)];
+		msg->msg_namelen = rnd_one_in(&aux, 8) ? value32(&aux) :
+				   sizeof(struct sockaddr_in);
+	}
+	return msg;
+}
+
+static __u64 request_before(const struct op *op, unsigned int nr)
+{
+	return ud(UD_REQUEST, op->ring % NR_RINGS, 0, child.nr_requests - nr);
+}
+
+static __u64 address(const struct op *op, enum addr_mode mode, __u64 raw)
+{
+	struct __kernel_timespec *ts;
+	unsigned int nr = op->sqe.len;
+	int *fds;
+
+	switch (mode) {
+	case ADDR_DATA:
+		return (unsigned long)DATA + raw;
+	case ADDR_MSG:
+		return (unsigned long)make_msg();
+	case ADDR_IOV:
+		return (unsigned long)make_iovecs(&nr);
+	case ADDR_TIME:
+		ts = scratch(sizeof(*ts));
+		ts->tv_sec = 0;
+		ts->tv_nsec = raw * 1000000;
+		return (unsigned long)ts;
+	case ADDR_REQUEST:
+		return request_before(op, raw & 0xffffff);
+	case ADDR_FDS:
+		fds = scratch(8 * sizeof(int));
+		for (nr = 0; nr < 8; nr++)
+			fds[nr] = rnd_one_in(&aux, 6) ? -1 :
+				  child.fds[rnd_below(&aux, NR_FDS)];
+		return (unsigned long)fds;
+	case ADDR_TAG:
+		return raw ? odd_add(raw) :
+		       ud(op->sqe.opcode == IORING_OP_MSG_RING ? UD_MESSAGE : UD_TAG,
+			  op->ring, 0, op->seed);
+	case ADDR_NAME:
+		return (unsigned long)&child.names[raw % NR_FDS];
+	default:
+		return raw;
+	}
+}
+
+static int file(const struct op *op)
+{
+	switch (op->fd_mode) {
+	case FD_OURS:
+		return child.fds[op->fd % NR_FDS];
+	case FD_RING:
+		return child.rings[op->fd % NR_RINGS].fd;
+	default:
+		return op->sqe.fd;
+	}
+}
+
+/* What these have in these fields comes back as user_data, or goes on as it. */
+static void note_odd(const struct op *op, struct io_uring_sqe *sqe)
+{
+	switch (sqe->opcode) {
+	case IORING_OP_MSG_RING:
+	case IORING_OP_POLL_REMOVE:
+		if (op->addr2_mode != ADDR_TAG)
+			sqe->off = odd_add(sqe->off);
+		break;
+	case IORING_OP_RSRC_UPDATE:
+		if (op->addr_mode != ADDR_TAG && op->addr_mode != ADDR_FDS)
+			sqe->addr = odd_add(sqe->addr);
+		break;
+	}
+}
+
+/* The answer to what cannot be attached comes once, too. */
+static bool asks_for_slot(const struct io_uring_sqe *sqe)
+{
+	return (sqe->opcode == IORING_OP_SEND_ZC ||
+		sqe->opcode == IORING_OP_SENDMSG_ZC) &&
+	       sqe->ioprio & IORING_SEND_ZC_NOTIF_SLOT;
+}
+
+void exec_sqe(const struct op *op)
+{
+	struct ring *ring = &child.rings[op->ring % NR_RINGS];
+	struct io_uring_sqe sqe = op->sqe;
+	struct request *request;
+
+	if (!ring->open)
+		return;
+	child_lock();
+	sqe.fd = file(op);
+	sqe.addr = address(op, op->addr_mode, sqe.addr);
+	if (op->addr2_mode)
+		sqe.addr2 = address(op, op->addr2_mode, sqe.addr2);
+	note_odd(op, &sqe);
+	request = &child.requests[child.nr_requests % MAX_REQUESTS];
+	request->cqes = 0;
+	request->attached = asks_for_slot(&sqe);
+	if (request->attached)
+		ring->attached++;
+	sqe.user_data = ud(UD_REQUEST, op->ring % NR_RINGS, 0, child.nr_requests++);
+	ring_queue(ring, &sqe);
+	common->workers[me].requests++;
+	child_unlock();
+}

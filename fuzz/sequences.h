@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What sequences are made of: each function adds one operation to a program. */
+#ifndef NOTIF_FUZZ_SEQUENCES_H
+#define NOTIF_FUZZ_SEQUENCES_H
+
+#include <string.h>
+#include <sys/mman.h>
+
+#include "child.h"
+
+/* What is drawn for the rest of a sequence is the same in each run. */
+static struct rnd rnd;
+
+static inline struct op *add(struct program *p, enum op_kind kind)
+{
+	struct op *op = add_op(p, &rnd, kind);
+
+	if (!op)
+		return &p->ops[MAX_OPS - 1];
+	memset(op->a, 0, sizeof(op->a));
+	return op;
+}
+
+static inline void ring(struct program *p, unsigned int nr, __u32 setup)
+{
+	struct op *op = add(p, OP_RING);
+
+	op->ring = nr;
+	op->a[0] = setup | IORING_SETUP_SUBMIT_ALL;
+	op->a[1] = 32;
+}
+
+static inline struct op *slots(struct program *p, unsigned int copy_below,
+			       unsigned int flush_after)
+{
+	struct op *op = add(p, OP_SLOTS);
+
+	op->a[0] = 4;
+	op->a[2] = copy_below;
+	op->a[3] = flush_after;
+	return op;
+}
+
+static inline void file(struct program *p, unsigned int nr, enum socket_kind kind)
+{
+	struct op *op = add(p, OP_SOCKET);
+
+	op->fd = nr;
+	op->a[0] = kind;
+}
+
+static inline struct op *do_register(struct program *p, unsigned int opcode)
+{
+	struct op *op = add(p, OP_REGISTER);
+
+	op->a[0] = opcode;
+	return op;
+}
+
+static inline struct op *request(struct program *p, __u8 opcode)
+{
+	struct op *op = add(p, OP_SQE);
+
+	op->sqe.opcode = opcode;
+	return op;
+}
+
+static inline struct op *send_zc(struct program *p, unsigned int fd, unsigned int slot,
+				 unsigned int ioprio, unsigned int len)
+{
+	struct op *op = request(p, IORING_OP_SEND_ZC);
+
+	op->fd = fd;
+	op->addr_mode = ADDR_DATA;
+	op->sqe.ioprio = IORING_SEND_ZC_NOTIF_SLOT | ioprio;
+	op->sqe.len = len;
+	op->sqe.msg_flags = MSG_WAITALL;
+	op->sqe.notification_idx = slot;
+	return op;
+}
+
+static inline struct op *sendmsg_zc(struct program *p, unsigned int fd, unsigned int slot,
+				    unsigned int ioprio)
+{
+	struct op *op = send_zc(p, fd, slot, ioprio, 1);
+
+	op->sqe.opcode = IORING_OP_SENDMSG_ZC;
+	op->addr_mode = ADDR_MSG;
+	return op;
+}
+
+static inline struct op *flush(struct program *p, unsigned int first, unsigned int nr)
+{
+	struct op *op = request(p, IORING_OP_RSRC_UPDATE);
+
+	op->fd_mode = FD_RAW;
+	op->sqe.fd = -1;
+	op->sqe.ioprio = IORING_RSRC_UPDATE_NOTIF;
+	op->sqe.off = first;
+	op->sqe.len = nr;
+	return op;
+}
+
+static inline struct op *enter(struct program *p, unsigned int wait)
+{
+	struct op *op = add(p, OP_ENTER);
+
+	op->a[0] = ~0U;
+	op->a[1] = wait;
+	op->a[2] = IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG;
+	op->a[3] = 3000;
+	return op;
+}
+
+static inline void receive(struct program *p, unsigned int fd)
+{
+	struct op *op = add(p, OP_RECV);
+
+	op->fd = fd;
+	op->a[0] = 7;
+	op->a[2] = 1;
+}
+
+#endif
