@@ -139,15 +139,19 @@ TEST_F(buffers, contract_06_any_part_of_a_buffer)
 
 #define HUGE_LEN	(2UL << 20)
 
+/* Not those that MAP_HUGETLB means: with pages of 64 KiB they have 512 MiB. */
+#define HUGE_PAGES	"/sys/kernel/mm/hugepages/hugepages-2048kB/"
+#define HUGE_FLAGS	(MAP_HUGETLB | 21 << MAP_HUGE_SHIFT)
+
 /* Of how many huge pages nobody has any part. */
 static int free_huge_pages(void)
 {
-	return number_in("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages");
+	return number_in(HUGE_PAGES "free_hugepages");
 }
 
 static void want_huge_pages(int nr)
 {
-	FILE *file = fopen("/proc/sys/vm/nr_hugepages", "w");
+	FILE *file = fopen(HUGE_PAGES "nr_hugepages", "w");
 
 	if (file) {
 		fprintf(file, "%d", nr);
@@ -170,7 +174,7 @@ TEST_F(buffers, contract_03_no_page_is_kept)
 	if (free_huge_pages() < 1)
 		SKIP(return, "no huge page here");
 	huge = mmap(NULL, HUGE_LEN, PROT_READ | PROT_WRITE,
-		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+		    MAP_PRIVATE | MAP_ANONYMOUS | HUGE_FLAGS, -1, 0);
 	ASSERT_NE(MAP_FAILED, huge);
 	fill_pattern(huge, HUGE_LEN, 5);
 	ASSERT_EQ(0, free_huge_pages());

@@ -142,7 +142,7 @@ RING_VARIANTS(inject);
 /* The rings belong to a user without CAP_IPC_LOCK, what needs root comes before. */
 FIXTURE_SETUP(inject)
 {
-	const struct rlimit hard = { MAX_PAGES * 4096, MAX_PAGES * 4096 };
+	const struct rlimit hard = { MAX_BYTES, MAX_BYTES };
 	const uid_t uid = SOME_USER + getpid() % 50000;
 	const char *missing = faults_open(&self->faults);
 
@@ -152,13 +152,13 @@ FIXTURE_SETUP(inject)
 	OPEN_PAIR(&self->tcp, NET_VETH, AF_INET, SOCK_STREAM, .unread = true);
 	self->totals = open("/sys/kernel/debug/io_uring_notif/totals", O_RDONLY);
 	ASSERT_LE(0, self->totals);
-	self->data = map_pages(MAX_REQS * 4096);
+	self->data = map_pages(MAX_REQS * page_size());
 	self->page = map_pages(4096);
 	self->backlog = calloc(1, BACKLOG_LEN);
 	ASSERT_NE(NULL, self->data);
 	ASSERT_NE(NULL, self->page);
 	ASSERT_NE(NULL, self->backlog);
-	fill_pattern(self->data, MAX_REQS * 4096, 31);
+	fill_pattern(self->data, MAX_REQS * page_size(), 31);
 	ASSERT_EQ(0, setrlimit(RLIMIT_MEMLOCK, &hard));
 	ASSERT_EQ(0, setresuid(uid, uid, uid));
 	ASSERT_EQ(0, ring_init(&self->probe, 0));
@@ -213,7 +213,8 @@ static int register_pages(FIXTURE_DATA(inject) *self)
 	unsigned int i;
 
 	for (i = 0; i < MAX_REQS; i++)
-		iov[i] = (struct iovec){ self->data + i * 4096, 4096 };
+		iov[i] = (struct iovec){ self->data + i * page_size(),
+					  page_size() };
 	return io_uring_register_buffers(&self->ring, iov, MAX_REQS);
 }
 
@@ -231,7 +232,7 @@ static int register_pages(FIXTURE_DATA(inject) *self)
 static struct io_uring_sqe *prep_next(FIXTURE_DATA(inject) *self, int fd,
 				      unsigned int slot, unsigned int ioprio)
 {
-	char *data = self->data + self->nr * 4096;
+	char *data = self->data + self->nr * page_size();
 	struct io_uring_sqe *sqe;
 
 	self->iov[0] = (struct iovec){ data, 100 };
@@ -339,7 +340,7 @@ static void receive_sent(struct __test_metadata *_metadata,
 	for (; self->received < self->nr; self->received++) {
 		if (self->res[self->received] != LEN)
 			continue;
-		ASSERT_RECEIVED(pair, self->data + self->received * 4096, LEN);
+		ASSERT_RECEIVED(pair, self->data + self->received * page_size(), LEN);
 	}
 	ASSERT_EQ(-1, recv(pair->rx, &byte, 1, MSG_DONTWAIT));
 }

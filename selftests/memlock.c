@@ -5,7 +5,7 @@
 #include "fixture.h"
 
 #define SOME_USER	4242	/* of whom nothing else is locked */
-#define LIMIT		(64 << 10)
+#define LIMIT		(16 * page_size())
 #define LEN		4096
 #define MAX_SENDS	64	/* more than the limit has pages */
 

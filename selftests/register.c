@@ -124,10 +124,11 @@ static int register_bad(struct io_uring *ring, const struct bad_registration *ba
 /* A page that ends where nothing is mapped. */
 static char *last_page(void)
 {
-	char *page = mmap(NULL, 8192, PROT_READ | PROT_WRITE,
+	char *page = mmap(NULL, 2 * page_size(), PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	return page == MAP_FAILED || munmap(page + 4096, 4096) ? NULL : page;
+	return page == MAP_FAILED || munmap(page + page_size(), page_size()) ?
+	       NULL : page;
 }
 
 /* A pointer to what ends @len bytes before the page does. */
@@ -139,10 +140,10 @@ static int register_near_end(struct io_uring *ring, char *page, bool is_arg,
 
 	two_slots_init(&two);
 	if (is_arg) {
-		arg = page + 4096 - len;
+		arg = page + page_size() - len;
 		memcpy(arg, &two.reg, len);
 	} else {
-		two.reg.data = (unsigned long)page + 4096 - len;
+		two.reg.data = (unsigned long)page + page_size() - len;
 	}
 	return ring_register(ring, IORING_REGISTER_NOTIFIERS, arg, SIZE);
 }

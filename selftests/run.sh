@@ -23,7 +23,10 @@ PROGS_1="register errors send flush chains options copy formats skip usage
 	waits locked order vector waiter"
 PROGS_2="net matrix sockets link gso
 	lifetime ends share inherit reload outside mainline
-	meet segments probe mixing cycle batch inject"
+	meet segments probe mixing cycle batch inject
+	security filters leak bounds memcg"
+# Programs of 32 bits, see the Makefile; their names end in 32
+PROGS_ABI32="register options send formats vector buffers memlock"
 # seconds that a program may take in all, each of its tests has its own limit
 LIMIT=${LIMIT:-1200}
 TESTS=${TESTS:-}
@@ -40,25 +43,38 @@ matches() {
 	return 1
 }
 
-# pick PROGRAM: the arguments that make it run what TESTS picks; 1: nothing.
+# pick PROGRAM FILE: the arguments that make it run what TESTS picks; 1: nothing.
 pick() {
 	matches "$1" && return
-	picked=$("$BIN/$1" --names | grep -F -- "$TESTS" | sed 's/^/-r /')
+	picked=$("$2" --names | grep -F -- "$TESTS" | sed 's/^/-r /')
 	[ -n "$picked" ] && echo "$picked"
 }
 
-# Run one program between two lines for tap.awk, which numbers its tests.
+# run_prog PROGRAM [FILE]: between two lines for tap.awk, which numbers its tests.
 run_prog() {
-	if [ ! -x "$BIN/$1" ]; then
+	file=${2:-$BIN/$1}
+	if [ ! -x "$file" ]; then
 		printf '@begin %s\n@end %s 127\n' "$1" "$1"
 		return
 	fi
-	args=$(pick "$1") || return
+	args=$(pick "$1" "$file") || return
 	echo "@begin $1"
 	began=$(date +%s)
 	# shellcheck disable=SC2086 # one word an argument
-	timeout -k 5 "$LIMIT" "$BIN/$1" $args 2>&1 </dev/null
+	timeout -k 5 "$LIMIT" "$file" $args 2>&1 </dev/null
 	echo "@end $1 $? $(($(date +%s) - began))"
+}
+
+# run_prog_32 PROGRAM: of 32 bits, where there are and can be such programs.
+run_prog_32() {
+	why="the kernel runs no programs of 32 bits"
+	[ -x "$BIN/abi32/$1" ] || why="no C library of 32 bits (gcc-multilib)"
+	if "$BIN/abi32/$1" --names >/dev/null 2>&1; then
+		run_prog "${1}32" "$BIN/abi32/$1"
+	elif matches "${1}32"; then
+		printf '@begin %s\n1..1\nok 1 all # SKIP %s\n@end %s 0\n' \
+			"${1}32" "$why" "${1}32"
+	fi
 }
 
 # The tests for which the module must not be there, and must not come.
@@ -116,6 +132,9 @@ run_all() {
 	esac
 	for prog in $progs; do
 		run_prog "$prog"
+	done
+	[ "$PART" = 1 ] || for prog in $PROGS_ABI32; do
+		run_prog_32 "$prog"
 	done
 	[ "$PART" = 2 ] || kunit
 }

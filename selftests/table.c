@@ -6,7 +6,7 @@
 #include "fixture.h"
 
 #define NR_BUFS		300
-#define PAGE_LEN	4096
+#define PAGE_LEN	page_size()
 #define BUF_LEN		2048	/* of a page of its own */
 #define PAGES_LEN	(NR_BUFS * PAGE_LEN)
 #define DATA_LEN	(NR_BUFS * BUF_LEN)
