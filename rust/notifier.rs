@@ -175,12 +175,18 @@ impl<'ring> Attached<'ring> {
     /// No more requests attach to the notifier, which is number `seq` of its slot.
     #[inline]
     pub(crate) fn flush(&self, seq: u32, lock: &mut Locked<'ring>) {
-        let state = self.0.state(lock);
-        state.seq = seq;
+        self.0.state(lock).seq = seq;
         if trace::flush_is_enabled() {
-            let (slot, attached) = (state.from.slot, state.attached);
-            trace::flush(lock, slot, self.0.id(), seq, attached);
+            self.trace_flush(lock);
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn trace_flush(&self, lock: &mut Locked<'ring>) {
+        let state = self.0.state(lock);
+        let (slot, seq, attached) = (state.from.slot, state.seq, state.attached);
+        trace::flush(lock, slot, self.0.id(), seq, attached);
     }
 
     /// The number of the notifier.

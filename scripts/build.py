@@ -19,7 +19,7 @@ from source import Tree
 from toolchain import Toolchain
 
 RECIPE = "1"
-KEEP = 8
+KEEP = 12
 OBJECT = re.compile(r"^  (CC|AS|HOSTCC|HOSTLD|RUSTC|RUSTC L|BINDGEN|LD|AR)(\s+\[M\])?\s+\S+$")
 
 

@@ -13,8 +13,8 @@ import build
 import graft
 import source
 import toolchain
-from cache import lock
-from common import Fail, PROJECT, log
+from cache import digest, lock
+from common import Fail, PROJECT, cache_dir, log
 from flavour import FLAVOURS
 
 # checkpatch's opinions that do not fit, and why
@@ -187,6 +187,13 @@ class Checks:
             raise Skip("spin is not installed")
         return self.said([sys.executable, str(PROJECT / "models/run.py"), "-q"])
 
+    def oracle(self) -> str:
+        """The oracle of stress, of a kernel that is played: it has to report each fault."""
+        out = cache_dir() / "userland" / f"{digest([str(PROJECT)])}-oracle"
+        headers = build.find_headers(self.tree, self.tools)
+        return self.said(["make", "-s", "-C", str(PROJECT / "stress"), f"OUT={out}", f"UAPI={headers}/include",
+                          f"KSRC={self.tree.src}", "test"])
+
     def lengths(self) -> str:
         """Files that a person reads in one sitting: 400 lines at most."""
         files = [*PROJECT.glob("scripts/**/*"), *graft.project_files(("rust", "shim", "selftests", "stress", "fuzz"))]
@@ -207,6 +214,7 @@ def main() -> None:
     checks.run("shellcheck", checks.shellcheck)
     checks.run("mypy --strict", checks.python)
     checks.run("models", checks.models)
+    checks.run("the oracle of stress/", checks.oracle)
     checks.run("documents", checks.documents)
     checks.run("file lengths", checks.lengths)
     if checks.failed:

@@ -111,13 +111,14 @@ class Kernel:
             raise Fail(f"no test was started on {what}; the console is in {result.console}")
         if len(found) < started:
             how = "hangs" if result.hung else f"ends {'the VM' if result.status is None else RUNNER.name}"
-            found[tests[started - 1].name] = Outcome("CRASH", f"{how}, see {result.console}")
+            # Nothing on the console: that may have been somebody's kill, or a host that is too slow
+            found[tests[started - 1].name] = Outcome("GONE", f"{how}, and the kernel says nothing")
         elif len(found) < len(tests):
             raise Fail(f"{RUNNER.name} ended with status {result.status} between two tests on {what}; see {log().path}")
         for number, text in splats(result.console.read_text(encoding="utf-8", errors="replace")):
             log().write(f"{self.name}: {tests[number].name}:\n{text}\n")
-            if found[tests[number].name].state != "CRASH":
-                found[tests[number].name] = Outcome("SPLAT", splat.message(text.splitlines()[0]))
+            state = "CRASH" if found[tests[number].name].state in ("GONE", "CRASH") else "SPLAT"
+            found[tests[number].name] = Outcome(state, splat.message(text.splitlines()[0]))
 
 
 def splats(console: str) -> Iterator[tuple[int, str]]:

@@ -19,8 +19,10 @@ wireguard_peer() {
 
 # xfrm PROTO MODE ALGORITHM...: between the addresses 10.$XFRM_NET.0.x, on the NICs
 xfrm() {
-	path_proto=$1 path_mode=$2
+	path_proto=$1 path_mode=$2 path_level=required
 	shift 2
+	# what can't be compressed goes, and comes, as it is
+	[ "$path_proto" = comp ] && path_level=use
 	# shellcheck disable=SC2034 # paths.sh exports it
 	[ "$XFRM_NET" = 1 ] && PATH_TAP=no
 	path_src=10.$XFRM_NET.0.1 path_dst=10.$XFRM_NET.0.2
@@ -38,7 +40,7 @@ xfrm() {
 # xfrm_policy NAMESPACE DIRECTION FROM TO SRC DST
 xfrm_policy() {
 	ip -n "$1" xfrm policy add src "10.$XFRM_NET.0.$3/32" dst "10.$XFRM_NET.0.$4/32" \
-		dir "$2" tmpl src "$5" dst "$6" proto "$path_proto" mode "$path_mode"
+		dir "$2" tmpl src "$5" dst "$6" proto "$path_proto" mode "$path_mode" level "$path_level"
 }
 
 esp() {

@@ -2,9 +2,9 @@
 /*
  * Slots over whatever paths.sh has put between the namespaces a and b: a tunnel,
  * a bridge, a filter. The path's ends have the addresses of net.sh's veth pair.
- * PATH_TCP and PATH_UDP say what notifications have to report: "zc", "copied", or
- * "either"; "none" leaves the protocol out. PATH_TAP=no: a tap doesn't see what is
- * sent, but what has become of it.
+ * PATH_TCP, PATH_UDP and PATH_UNCHECKED say what notifications have to report:
+ * "zc", "copied", or "either"; "none" leaves the protocol out. PATH_TAP=no: a tap
+ * doesn't see what is sent, but what has become of it.
  */
 #include "reuse.h"
 #include "totals.h"
@@ -53,16 +53,17 @@ static const unsigned int sizes[NR_SIZES] = {
 	1, 1200, 8000, 100, 4096, 3, 20000, 1201, 4097,
 };
 
-static const char *reported(int type)
+static const char *reported(int type, bool unchecked)
 {
-	return getenv(type == SOCK_STREAM ? "PATH_TCP" : "PATH_UDP") ?: "either";
+	return getenv(type == SOCK_STREAM ? "PATH_TCP" :
+		      unchecked ? "PATH_UNCHECKED" : "PATH_UDP") ?: "either";
 }
 
 FIXTURE_SETUP(path)
 {
 	struct iovec iov = { .iov_len = DATA_LEN };
 
-	if (!strcmp(reported(variant->type), "none"))
+	if (!strcmp(reported(variant->type, variant->unchecked), "none"))
 		SKIP(return, "this path is not for such sockets, see paths.sh");
 	OPEN_PAIR(&self->net, NET_VETH, AF_INET, variant->type);
 	if (variant->unchecked)
@@ -101,8 +102,7 @@ FIXTURE_TEARDOWN(path)
  * a datagram is cut up.
  */
 #define ASSERT_REPORT(_res, _len) do {					\
-	const char *__says = variant->unchecked ? "either" :		\
-			     reported(variant->type);			\
+	const char *__says = reported(variant->type, variant->unchecked); \
 									\
 	if (_res)							\
 		ASSERT_EQ((int)IORING_NOTIF_USAGE_ZC_COPIED, _res);	\
@@ -274,7 +274,7 @@ TEST_F(reuse, path_slow_reader)
 {
 	const bool tcp = variant->type == SOCK_STREAM;
 
-	if (!strcmp(reported(variant->type), "none"))
+	if (!strcmp(reported(variant->type, false), "none"))
 		SKIP(return, "this path is not for such sockets, see paths.sh");
 	if (variant->tapped && !strcmp(getenv("PATH_TAP") ?: "", "no"))
 		SKIP(return, "a tap sees none of what is sent here");

@@ -17,37 +17,38 @@ for part in net pathnet pathmore; do
 	. "$here/$part.sh"
 done
 
-# Each path, and what notifications of TCP and UDP report on it: zc or copied,
-# either where that depends on the packet, none where it is for the other one.
+# Each path, and what notifications report there of TCP, of UDP, and of UDP without
+# a checksum: zc or copied, either where that depends on the packet, none where it is
+# not for such sockets. What has to be checksummed or encrypted by the CPU is copied.
 PATHS="
-veth copied copied
-nic zc zc
-vlan either either
-macvlan either either
-macvlan_pair either either
-bridge either either
-bridge_veth either either
-bond either either
-bond_broadcast either either
-vxlan either either
-geneve either either
-gre either either
-gretap either either
-ipip either either
-wireguard either either
-esp_transport either either
-esp_tunnel either either
-esp_cbc either either
-ipcomp either either
-ipip_esp either either
-ipip_ipcomp either either
-nat either either
-dup either either
-drop either none
-queue either either
-mirror either either
-fq either either
-tap either either
+veth copied copied copied
+nic zc zc zc
+vlan zc zc zc
+macvlan zc zc zc
+macvlan_pair copied copied copied
+bridge zc zc zc
+bridge_veth copied copied copied
+bond zc zc zc
+bond_broadcast copied copied copied
+vxlan copied copied zc
+geneve copied copied zc
+gre copied copied zc
+gretap copied copied zc
+ipip copied copied zc
+wireguard either copied copied
+esp_transport copied copied copied
+esp_tunnel copied copied copied
+esp_cbc copied copied copied
+ipcomp copied copied copied
+ipip_esp copied copied either
+ipip_ipcomp copied copied either
+nat zc zc zc
+dup zc zc zc
+drop zc none none
+queue zc zc zc
+mirror zc zc zc
+fq zc zc zc
+tap copied copied copied
 "
 PROGS_SOCKETS="protocols sockmap"
 # seconds that a program may take on one path
@@ -106,16 +107,16 @@ path_down() {
 	[ -z "$RELAY" ] || kill "$RELAY"
 	RELAY=
 	for space in a b c; do ip netns del $space 2>/dev/null; done
-	for _ in $(seq 100); do
-		[ "$(net_nics | wc -l)" -lt "$nr_nics" ] || break
+	for _ in $(seq 300); do
+		[ "$(net_nics | wc -l)" -ge "$nr_nics" ] && return
 		sleep 0.1
 	done
 }
 
 run_path() {
 	"$BIN/paths" --names | grep -Fq -- "$TESTS" || matches "$1" || return
-	PATH_TCP=$2 PATH_UDP=$3 PATH_TAP=yes
-	export PATH_TCP PATH_UDP PATH_TAP
+	PATH_TCP=$2 PATH_UDP=$3 PATH_UNCHECKED=$4 PATH_TAP=yes
+	export PATH_TCP PATH_UDP PATH_UNCHECKED PATH_TAP
 	if path_up "$1" 2>"$tmp/why" >&2; then
 		run_prog "$1" paths
 	else
@@ -128,8 +129,9 @@ run_all() {
 	for prog in $PROGS_SOCKETS; do
 		run_prog "$prog" "$prog"
 	done
-	echo "$PATHS" | while read -r name tcp udp; do
-		[ -z "$name" ] || run_path "$name" "$tcp" "$udp"
+	echo "$PATHS" | while read -r name reports; do
+		# shellcheck disable=SC2086 # three of them
+		[ -z "$name" ] || run_path "$name" $reports
 	done
 }
 
@@ -141,9 +143,8 @@ mountpoint -q /sys/kernel/debug ||
 	mount -t debugfs none /sys/kernel/debug 2>/dev/null
 modprobe -q io_uring_notif || true # a built-in one needs no loading
 tmp=$(mktemp -d)
-RELAY=
-RELAY_READY=$tmp/relay
-export RELAY_READY
+RELAY=''
+export RELAY_READY="$tmp/relay"
 nr_nics=$(net_nics | wc -l)
 ip link set lo up
 run_all | awk -f "$here/tap.awk"

@@ -64,6 +64,7 @@ class KindTest(unittest.TestCase):
         self.assertEqual(self.kind(["pass", "pass"], ["FAIL", "pass"]), "once")
         self.assertEqual(self.kind(["pass", "FAIL"], ["FAIL", "FAIL"]), "once")
         self.assertEqual(self.kind(["pass", "FAIL"], ["FAIL", "pass"]), "once")
+        self.assertEqual(self.kind(["pass", "pass"], ["GONE", "pass"]), "once")
 
     def test_better(self) -> None:
         """regress: what fails only without the patches is no regression"""
@@ -159,10 +160,13 @@ class BootTest(unittest.TestCase):
         """regress: a test that ends the VM has crashed it, and the rest runs in the next boot"""
         self.boots = [(self.ended(0) + '{"start": 1}\n', CONSOLE, vm.Result(None, console=self.console)),
                       (self.ended(2, 1) + '{"start": 3}\n', "", vm.Result(None, hung=True, console=self.console)),
-                      (self.ended(4, 77), "", vm.Result(0, console=self.console))]
-        found = self.run_tests(*(f"liburing/{letter}" for letter in "abcde"))
-        self.assertEqual([o.state for o in found.values()], ["pass", "CRASH", "FAIL", "CRASH", "skip"])
+                      ('{"start": 4}\n', "", vm.Result(None, console=self.console)),
+                      (self.ended(5, 77), "", vm.Result(0, console=self.console))]
+        found = self.run_tests(*(f"liburing/{letter}" for letter in "abcdef"))
+        self.assertEqual([o.state for o in found.values()], ["pass", "CRASH", "FAIL", "GONE", "GONE", "skip"])
+        self.assertTrue(found["liburing/b"].reason.startswith("WARNING: io_uring/net.c:10"))
         self.assertIn("hangs", found["liburing/d"].reason)
+        self.assertIn("says nothing", found["liburing/e"].reason)
 
     def test_splat(self) -> None:
         """regress: a test that passes has failed when the kernel complained"""
