@@ -113,7 +113,7 @@ def side_by_side(*jobs: Callable[[], object]) -> None:
 def run_guests(tap: Tap, tree: source.Tree, tools: toolchain.Toolchain, image: build.Image, virtme: Path,
                picked: str) -> None:
     """The selftests in VMs of this image: all of them in two, those that are picked in one."""
-    settings, arch = vm.Settings.from_environment(2400), image.flavour.arch
+    settings, arch = vm.Settings.from_environment(3600), image.flavour.arch
     programs = build.build_userland("selftests", tree, tools, build.find_headers(tree, tools, arch), arch)
     command = (f"BIN={shlex.quote(str(programs))} TESTS={shlex.quote(picked)} {shlex.quote(str(PROJECT / RUNNER))}")
     guests = [Guest(tap, image, virtme, settings, command, part) for part in (("",) if picked else PARTS)]

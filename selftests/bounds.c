@@ -91,14 +91,14 @@ static void flush_many(struct __test_metadata *_metadata,
 	}
 }
 
-/* Two million slots flushed, with no notifier in any. */
+/* Half a million slots flushed, with no notifier in any. */
 TEST_F(bounds, security_flushes_of_nothing_take_no_memory)
 {
 	unsigned int i;
 
 	ASSERT_EQ(0, register_slots(&self->ring, MAX_SLOTS));
 	self->base = cgroup_charged(&self->cg);
-	for (i = 0; i < 64; i++) {
+	for (i = 0; i < 16; i++) {
 		prep_flush(&self->ring, 0, MAX_SLOTS, TAG(i));
 		ASSERT_SUBMIT(&self->ring, 1);
 		ASSERT_CQE(&self->ring, FLUSH_REQ, 0, 0);

@@ -11,7 +11,7 @@
 
 #define CGROUPS		"/sys/fs/cgroup"
 /* CPUs charge so much ahead, and a test's process needs some itself */
-#define CGROUP_SLACK	(1024L * 1024)
+#define CGROUP_SLACK	(1536L * 1024)
 
 struct cgroup {
 	char path[64];

@@ -20,11 +20,11 @@ here=$(cd "$(dirname "$0")" && pwd)
 MODULE=io_uring_notif
 PROGS_1="register errors send flush chains options copy formats skip usage
 	buffers table memlock limit async attach linked reuse overflow race again
-	waits locked order vector waiter"
+	waits locked order vector waiter
+	security filters leak bounds memcg"
 PROGS_2="net matrix sockets link gso
 	lifetime ends share inherit reload outside mainline
-	meet segments probe mixing cycle batch inject
-	security filters leak bounds memcg"
+	meet segments probe mixing cycle batch inject"
 # Programs of 32 bits, see the Makefile; their names end in 32
 PROGS_ABI32="register options send formats vector buffers memlock"
 # seconds that a program may take in all, each of its tests has its own limit

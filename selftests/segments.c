@@ -230,6 +230,7 @@ static void compare_segments(struct __test_metadata *_metadata,
 	EXPECT_LE(with_slots * 10, with_zc * 12);
 }
 
+/* How far the peer's window has grown by then depends on that too. */
 static void compare_fitting(struct __test_metadata *_metadata,
 			    FIXTURE_DATA(segments) *self, enum way slots,
 			    enum way zc)
@@ -240,7 +241,7 @@ static void compare_fitting(struct __test_metadata *_metadata,
 	with_slots = count_fitting(_metadata, self, slots);
 	printf("# a full socket: slots %u, SEND_ZC %u messages\n", with_slots,
 	       with_zc);
-	EXPECT_GE(with_slots * 10, with_zc * 8);
+	EXPECT_GE(with_slots * 10, with_zc * 7);
 }
 
 TEST_F(segments, contract_12_two_slots_in_turn_make_no_more_segments)
