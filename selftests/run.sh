@@ -26,7 +26,7 @@ PROGS_2="net matrix sockets link gso
 	lifetime ends share inherit reload outside mainline
 	meet segments probe mixing cycle batch inject"
 # Programs of 32 bits, see the Makefile; their names end in 32
-PROGS_ABI32="register options send formats vector buffers memlock"
+PROGS_ABI32="register options send"
 # seconds that a program may take in all, each of its tests has its own limit
 LIMIT=${LIMIT:-1200}
 TESTS=${TESTS:-}
