@@ -91,10 +91,10 @@ path_dup() {
 		rules a "type filter hook output priority 0; ip daddr 10.1.0.2 dup to 10.3.0.2 device dummy0;"
 }
 
-# Of a stream a tenth is lost before its receiver; a datagram would be for ever
+# Of a stream a twentieth is lost before its receiver; a datagram would be for ever
 path_drop() {
 	path_nic &&
-		rules b "type filter hook input priority 0; ip protocol tcp meta random < 429496729 drop;"
+		rules b "type filter hook input priority 0; ip protocol tcp meta random < 214748364 drop;"
 }
 
 # A program is asked about each packet, and takes its time

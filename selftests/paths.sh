@@ -39,9 +39,9 @@ wireguard either copied copied
 esp_transport copied copied copied
 esp_tunnel copied copied copied
 esp_cbc copied copied copied
-ipcomp copied copied copied
-ipip_esp copied copied either
-ipip_ipcomp copied copied either
+ipcomp either copied either
+ipip_esp either copied zc
+ipip_ipcomp either copied zc
 nat zc zc zc
 dup zc zc zc
 drop zc none none

@@ -133,26 +133,30 @@ static void relay_taps(const char *ns, const char *path)
 struct message {
 	struct nlmsghdr nlh;
 	struct nfgenmsg nfg;
-	struct nlattr attr;
-	union {
-		struct nfqnl_msg_config_cmd cmd;
-		struct nfqnl_msg_config_params params;
-		struct nfqnl_msg_verdict_hdr verdict;
-		__be32 number;
-	};
+	char attrs[64];
 };
 
-static void queue_send(int fd, int queue, int type, int attr, struct message *msg,
-		       size_t len)
+static void put_attr(struct message *msg, int type, const void *data, size_t len)
+{
+	struct nlattr *attr;
+
+	if (!msg->nlh.nlmsg_len)
+		msg->nlh.nlmsg_len = offsetof(struct message, attrs);
+	attr = (void *)((char *)msg + msg->nlh.nlmsg_len);
+	attr->nla_type = type;
+	attr->nla_len = sizeof(*attr) + len;
+	memcpy(attr + 1, data, len);
+	msg->nlh.nlmsg_len += NLMSG_ALIGN(attr->nla_len);
+}
+
+static void queue_send(int fd, int queue, int type, int flags,
+		       struct message *msg)
 {
 	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
 
 	msg->nlh.nlmsg_type = NFNL_SUBSYS_QUEUE << 8 | type;
-	msg->nlh.nlmsg_flags = NLM_F_REQUEST;
+	msg->nlh.nlmsg_flags = NLM_F_REQUEST | flags;
 	msg->nfg.res_id = htons(queue);
-	msg->attr.nla_type = attr;
-	msg->attr.nla_len = sizeof(msg->attr) + len;
-	msg->nlh.nlmsg_len = offsetof(struct message, cmd) + NLMSG_ALIGN(len);
 	if (sendto(fd, msg, msg->nlh.nlmsg_len, 0, (struct sockaddr *)&kernel,
 		   sizeof(kernel)) < 0)
 		die("netlink");
@@ -160,31 +164,40 @@ static void queue_send(int fd, int queue, int type, int attr, struct message *ms
 
 static void queue_accept(int fd, int queue, __be32 id)
 {
-	struct message msg = {
-		.verdict = { .verdict = htonl(NF_ACCEPT), .id = id },
+	const struct nfqnl_msg_verdict_hdr verdict = {
+		.verdict = htonl(NF_ACCEPT), .id = id,
 	};
+	struct message msg = {};
 
-	queue_send(fd, queue, NFQNL_MSG_VERDICT, NFQA_VERDICT_HDR, &msg,
-		   sizeof(msg.verdict));
+	put_attr(&msg, NFQA_VERDICT_HDR, &verdict, sizeof(verdict));
+	queue_send(fd, queue, NFQNL_MSG_VERDICT, 0, &msg);
 }
 
 /* Packets as a whole, not cut up to the MTU nor copied to be checksummed. */
 static void queue_bind(int fd, int queue)
 {
-	struct message msg = { .cmd = { .command = NFQNL_CFG_CMD_BIND } };
-
-	queue_send(fd, queue, NFQNL_MSG_CONFIG, NFQA_CFG_CMD, &msg,
-		   sizeof(msg.cmd));
-	msg = (struct message){ .params = {
+	const struct nfqnl_msg_config_cmd cmd = { .command = NFQNL_CFG_CMD_BIND };
+	const struct nfqnl_msg_config_params params = {
 		.copy_range = htonl(0xffff), .copy_mode = NFQNL_COPY_PACKET,
-	} };
-	queue_send(fd, queue, NFQNL_MSG_CONFIG, NFQA_CFG_PARAMS, &msg,
-		   sizeof(msg.params));
-	msg = (struct message){ .number = htonl(NFQA_CFG_F_GSO) };
-	queue_send(fd, queue, NFQNL_MSG_CONFIG, NFQA_CFG_FLAGS, &msg,
-		   sizeof(msg.number));
-	queue_send(fd, queue, NFQNL_MSG_CONFIG, NFQA_CFG_MASK, &msg,
-		   sizeof(msg.number));
+	};
+	const __be32 flags = htonl(NFQA_CFG_F_GSO);
+	struct message msg = {};
+	struct {
+		struct nlmsghdr nlh;
+		struct nlmsgerr err;
+	} answer;
+
+	put_attr(&msg, NFQA_CFG_CMD, &cmd, sizeof(cmd));
+	put_attr(&msg, NFQA_CFG_PARAMS, &params, sizeof(params));
+	put_attr(&msg, NFQA_CFG_FLAGS, &flags, sizeof(flags));
+	put_attr(&msg, NFQA_CFG_MASK, &flags, sizeof(flags));
+	queue_send(fd, queue, NFQNL_MSG_CONFIG, NLM_F_ACK, &msg);
+	if (recv(fd, &answer, sizeof(answer), 0) < (ssize_t)sizeof(answer.nlh) +
+	    (ssize_t)sizeof(answer.err.error))
+		die("the answer of netlink");
+	errno = -answer.err.error;
+	if (answer.nlh.nlmsg_type != NLMSG_ERROR || errno)
+		die("bind to the queue");
 }
 
 static bool queue_next(int fd, __be32 *id)
