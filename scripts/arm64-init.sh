@@ -7,6 +7,8 @@
 # shellcheck disable=SC2154
 
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
+# selftests/run.sh wants to be told that this is no machine of anybody's
+export NOTIF_ANY_MACHINE=1
 box=/bin/busybox
 # What the packages do not have, as links; the others stay
 $box --install -s 2>/dev/null
