@@ -51,6 +51,16 @@ gcc-multilib /usr/lib32/libc.a test programs of 32 bits
 arm64="
 qemu-system-arm qemu-system-aarch64 the VM of ARCH=arm64
 "
+paths="
+nftables nft the paths through netfilter
+wireguard-tools wg the path through WireGuard
+"
+regress="
+procps sysctl the kernel's own tests
+ethtool ethtool the kernel's own tests
+g++ g++ liburing's tests
+python3-yaml /usr/lib/python3/dist-packages/yaml the kernel's netlink client, for its own tests
+"
 run="
 liburing-dev /usr/include/liburing.h samples/ in C
 "
@@ -99,6 +109,8 @@ packages_for()
 	check) echo "$kernel$check" ;;
 	run) echo "$kernel$vm$run" ;;
 	test) echo "$kernel$vm$test" ;;
+	paths) echo "$kernel$vm$paths" ;;
+	regress) echo "$kernel$vm$regress" ;;
 	*) echo "$kernel$vm" ;;
 	esac
 	case $1${NOTIF_ARCH-} in
