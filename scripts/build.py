@@ -11,6 +11,7 @@ from pathlib import Path
 
 import arm64
 import graft
+import jumps
 import plants
 from cache import digest, files_digest, lock, made_whole, prune, write_if_changed
 from common import Fail, PROJECT, Step, cache_dir, log, need_space, output, run, say
@@ -161,13 +162,19 @@ def install_image(tree: Tree, tools: Toolchain, flavour: Flavour, out: Path, fol
             "make modules_install", tools.env())
         for link in (temp / "lib/modules").glob("*/build"):
             link.unlink()
+        module = next((temp / "lib/modules").rglob("io_uring_notif.ko"), None)
+        if flavour.patched and not module:
+            raise Fail(f"the {flavour.name} kernel has no module io_uring_notif.ko; see what CONFIG_IO_URING_NOTIF is "
+                       f"in {out}/.config, and {log().path}")
+        if module:
+            jumps.check(module)
         write_if_changed(temp / "info.json", json.dumps(
             {"kernel": tree.version, "tools": tools.ident(), "source": str(tree.src), "build": str(out)}).encode())
 
 
 def find_image(tree: Tree, tools: Toolchain, flavour: Flavour) -> Image:
     """The image of this checkout's kernel, built when it is not there."""
-    folder = cache_dir() / "images" / f"{flavour.name}-{image_key(tree, tools, flavour)}"
+    folder = cache_dir() / "images" / f"{plants.prefix()}{flavour.name}-{image_key(tree, tools, flavour)}"
     if not folder.exists():
         with lock("build", f"building the {flavour.name} kernel"):
             if not folder.exists():
