@@ -15,6 +15,8 @@
 
 struct cgroup {
 	char path[64];
+	/* memory.max: to open it takes memory, of which there may be none left */
+	int max;
 };
 
 static inline int cgroup_write_to(const char *folder, const char *name,
@@ -49,16 +51,18 @@ static inline long cgroup_charged(const struct cgroup *cg)
 
 static inline int cgroup_limit(const struct cgroup *cg, long bytes)
 {
-	char text[32];
+	char text[32] = "max";
 
-	snprintf(text, sizeof(text), "%ld", bytes);
-	return cgroup_write_to(cg->path, "memory.max", bytes ? text : "max");
+	if (bytes)
+		snprintf(text, sizeof(text), "%ld", bytes);
+	return write(cg->max, text, strlen(text)) < 0 ? -errno : 0;
 }
 
 /* -EOPNOTSUPP: this kernel has no memory cgroups, or those of version 1. */
 static inline int cgroup_make(struct cgroup *cg)
 {
 	struct stat st;
+	char max[80];
 	int ret;
 
 	snprintf(cg->path, sizeof(cg->path), CGROUPS "/notif-%d", getpid());
@@ -70,7 +74,11 @@ static inline int cgroup_make(struct cgroup *cg)
 	ret = cgroup_write_to(CGROUPS, "cgroup.subtree_control", "+memory");
 	if (ret)
 		return ret == -EINVAL ? -EOPNOTSUPP : ret;
-	return mkdir(cg->path, 0700) ? -errno : 0;
+	if (mkdir(cg->path, 0700))
+		return -errno;
+	snprintf(max, sizeof(max), "%s/memory.max", cg->path);
+	cg->max = open(max, O_WRONLY | O_CLOEXEC);
+	return cg->max < 0 ? -errno : 0;
 }
 
 /* What the process allocates from now on is charged to the cgroup. */
@@ -89,6 +97,7 @@ static inline int cgroup_remove(const struct cgroup *cg)
 {
 	unsigned int ms;
 
+	close(cg->max);
 	for (ms = 0; ms < LOST_MS && rmdir(cg->path); ms += 10) {
 		if (errno != EBUSY)
 			return -errno;

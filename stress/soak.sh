@@ -1,14 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Stress for a long time in one boot, and between its rounds a look at what the
-# kernel has in use, once a minute. As root in the virtual machine.
+# Stress for a long time in one boot, and after each of its rounds a look at what
+# the kernel has in use. As root in the virtual machine.
 #
 #	BIN=<folder of the built program> soak.sh --minutes N --seed N
 #
 # Prints TAP, and for each look a line "# soak: seconds=60 refs=0 kmalloc-64=7421 ..."
-# of which scripts/soak.py judges whether anything grows. Exit status: 0 when no
-# round failed.
+# of which scripts/soak.py judges whether anything grows. Short of time there are
+# rounds for LEAST looks all the same. Exit status: 0 when no round failed.
 set -u
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -22,33 +22,27 @@ while [ $# -gt 1 ]; do
 	shift 2
 done
 
-# Seconds of a run, which has two rounds; they take a little longer.
-RUN=60
+# Seconds of a round, which takes as long again to end; of a short soak they are shorter
+RUN=30
+[ "$minutes" -ge 10 ] || RUN=15
+# As in scripts/soak.py
+LEAST=8
 # What the module, io_uring and the network allocate from, and what tasks are made of
-CACHES='^(kmalloc-(cg-|rcl-)?[0-9]+k?|io_kiocb|io_[a-z_]+|skbuff_[a-z_]+|TCP|TCPv6|UDP|UDPv6|sock_inode_cache|filp|task_struct|signal_cache|sighand_cache|mm_struct|pid|cred)$'
+CACHES='^(kmalloc-(cg-)?[0-9]+k?|io_[a-z_]+|skbuff_[a-z_]+|TCP|TCPv6|UDP|UDPv6|sock_inode_cache|filp|task_struct|signal_cache|sighand_cache|mm_struct|pid|cred)$'
 
 # number_in FILE KEY: what stands behind KEY, 0 without.
 number_in() {
 	awk -v key="$2" '$1 == key { n = $2 } END { print n + 0 }' "$1"
 }
 
-# KASAN keeps what is free for a while, until its cache is asked to shrink; what is
-# freed after a grace period, or by a kworker, takes its time.
+# What is freed after a grace period, or by a kworker, takes its time. KASAN keeps
+# what is free for a while, until its cache is asked to shrink.
 calm_down() {
 	sleep 2
-	sync
-	echo 3 >/proc/sys/vm/drop_caches
-	for cache in /sys/kernel/slab/*; do
-		echo "${cache##*/}" | grep -Eq "$CACHES" || continue
-		echo 1 >"$cache/shrink"
+	for cache in $caches; do
+		echo 1 >"/sys/kernel/slab/$cache/shrink"
 	done 2>/dev/null
 	echo 1 >/proc/sys/vm/stat_refresh
-}
-
-# Notifiers that were begun and have not completed.
-in_flight() {
-	awk '/^(created|reused):/ { n += $2 } /^completed/ { n -= $2 }
-	     END { print n + 0 }' /sys/kernel/debug/io_uring_notif/totals
 }
 
 sample() {
@@ -56,8 +50,8 @@ sample() {
 	refs=$(cat /sys/module/io_uring_notif/refcnt 2>/dev/null || echo 0)
 	pins=$(($(number_in /proc/vmstat nr_foll_pin_acquired) -
 		$(number_in /proc/vmstat nr_foll_pin_released)))
-	printf '# soak: seconds=%d refs=%d in_flight=%d pins=%d mlocked_kb=%d' \
-		$(($(date +%s) - began)) "$refs" "$(in_flight)" "$pins" \
+	printf '# soak: seconds=%d refs=%d pins=%d mlocked_kb=%d' \
+		$(($(date +%s) - began)) "$refs" "$pins" \
 		"$(number_in /proc/meminfo Mlocked:)"
 	for what in SUnreclaim VmallocUsed Percpu KernelStack; do
 		printf ' %s_kb=%d' "$what" "$(number_in /proc/meminfo "$what:")"
@@ -75,16 +69,19 @@ results() {
 	echo "Bail out! this kernel has no /proc/slabinfo (CONFIG_SLUB_DEBUG)"
 	exit 1
 }
+caches=$(awk -v caches="$CACHES" '$1 ~ caches { print $1 }' /proc/slabinfo)
 tally=$(mktemp)
 began=$(date +%s)
 failed=0
+looks=0
 echo "TAP version 13"
-while [ $(($(date +%s) - began)) -lt $((minutes * 60)) ]; do
+while [ $(($(date +%s) - began)) -lt $((minutes * 60)) ] || [ "$looks" -lt "$LEAST" ]; do
 	"$here/run.sh" --seconds "$RUN" --seed "$seed" 2>&1 | tee -a "$tally" | results
 	grep -Eq '^(not ok|Bail out)' "$tally" && failed=1
 	sample
+	looks=$((looks + 1))
 	[ "$failed" = 0 ] || break
-	seed=$((seed + 2))
+	seed=$((seed + 1))
 done
 echo "1..$(grep -Ec '^(not )?ok ' "$tally")"
 exit "$failed"
