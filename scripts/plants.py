@@ -36,6 +36,8 @@ class Plant:
 
 # A result that says nothing of the bug, see notif.py
 NOT_RUN = "the tests could be built and run"
+# What vm.verdict() says of a splat
+COMPLAINT = "the kernel complained"
 STRESS = ("stress", "MINUTES=1", "SEED=1")
 PLANTS = (
     Plant("missing-reference", "an skb has the pages of a notifier without a reference to it",
@@ -78,13 +80,14 @@ def prefix() -> str:
 
 
 def told(lines: Iterable[str]) -> str:
-    """What a tool said of the bug: its first failed result; "" when it didn't come to one, or none failed."""
-    return next((line.strip() for line in lines if line.startswith("not ok ") and NOT_RUN not in line), "")
+    """What a tool said of the bug: what the kernel complained of, else the first failed result; "" without one."""
+    failed = [line.strip() for line in lines if line.startswith("not ok ") and NOT_RUN not in line]
+    return next((line for line in failed if COMPLAINT in line), failed[0] if failed else "")
 
 
 def main() -> None:
     """Plant each bug, and run the tool that has to find it; a table of what each said."""
-    rows = []
+    rows, missed = [], []
     for plant in PLANTS:
         tool = f"make {' '.join(plant.finder)}"
         with Step(f"{plant.name}: {tool}"):
@@ -92,11 +95,16 @@ def main() -> None:
                                   errors="replace", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                   stderr=subprocess.STDOUT, check=False)
         log().write(done.stdout)
-        rows.append((plant, tool, told(done.stdout.splitlines()) if done.returncode else ""))
+        lines = done.stdout.splitlines()
+        said = told(lines) if done.returncode else ""
+        if not said:
+            missed.append(plant.name)
+            last = next((line for line in reversed(lines) if line.startswith("error: ")), "no error")
+            said = f"did not run to its end: {last}" if done.returncode else "found nothing"
+        rows.append((plant, tool, said))
     for folder in (cache_dir() / "images").glob("plant-*"):
         shutil.rmtree(folder)
     for plant, tool, said in rows:
-        print(f"{plant.name}: {plant.what}\n    {tool}: {said or 'found nothing'}", flush=True)
-    missed = [plant.name for plant, _, said in rows if not said]
+        print(f"{plant.name}: {plant.what}\n    {tool}: {said}", flush=True)
     if missed:
         raise Fail(f"make plants: {', '.join(missed)} not found; see {log().path}")

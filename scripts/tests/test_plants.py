@@ -24,6 +24,7 @@ class PlantsTest(unittest.TestCase):
     def test_told(self) -> None:
         """plants: only a failed result is a find"""
         self.assertEqual("not ok 3 stress: a", plants.told(["ok 1 b", "not ok 3 stress: a", "not ok 4 c"]))
+        self.assertEqual(f"not ok 2 {plants.COMPLAINT}", plants.told(["not ok 1 a", f"not ok 2 {plants.COMPLAINT}"]))
         self.assertEqual("", plants.told([f"not ok 1 {plants.NOT_RUN}", "error: no disk"]))
 
 
