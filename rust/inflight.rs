@@ -24,6 +24,7 @@ use crate::{
         Lane,
         Locked,
         RingRef,
+        Terms,
         Total, //
     },
 };
@@ -112,7 +113,7 @@ impl<'ring> InFlight<'ring> {
     pub(crate) fn attach_first(
         &mut self,
         from: Origin,
-        copy_below: u32,
+        terms: Terms,
         share: Share<'ring>,
         lock: &mut Locked<'ring>,
     ) -> Result<Attached<'ring>, (Error, Share<'ring>)> {
@@ -124,12 +125,8 @@ impl<'ring> InFlight<'ring> {
         let Some(lane) = self.lanes.first() else {
             return Err((ENOMEM, share));
         };
-        let idle = match self.idle.pop_front() {
-            Some(idle) => {
-                self.nr_idle -= 1;
-                Total::Reused.count();
-                idle
-            }
+        let idle = match Self::reuse(&mut self.idle, &mut self.nr_idle) {
+            Some(idle) => idle,
             None => match Self::allocate(lock) {
                 Ok(idle) => idle,
                 Err(e) => return Err((e, share)),
@@ -139,7 +136,33 @@ impl<'ring> InFlight<'ring> {
             self.ring = Some(RingRef::new(lock));
         }
         self.count += 1;
-        Ok(idle.attach(self.ids.next(), lane, from, copy_below, share))
+        Ok(idle.attach(self.ids.next(), lane, from, terms, share))
+    }
+
+    /// [`InFlight::attach_first`], if there's all that it takes: others in flight, the lane to the
+    /// current task, and a notifier to use again.
+    #[inline(always)]
+    pub(crate) fn attach_only(
+        &mut self,
+        from: Origin,
+        terms: Terms,
+        share: Share<'ring>,
+    ) -> Option<Attached<'ring>> {
+        let lane = self.lanes.first().filter(|lane| lane.is_current())?;
+        if self.count == 0 {
+            return None;
+        }
+        let idle = Self::reuse(&mut self.idle, &mut self.nr_idle)?;
+        self.count += 1;
+        Some(idle.attach(self.ids.next(), lane, from, terms, share))
+    }
+
+    #[inline]
+    fn reuse(list: &mut Chain<Idle<'ring>>, nr: &mut usize) -> Option<Idle<'ring>> {
+        let idle = list.pop_front()?;
+        *nr -= 1;
+        Total::Reused.count();
+        Some(idle)
     }
 
     #[cold]
@@ -236,7 +259,9 @@ impl<'ring> InFlight<'ring> {
             let n = completed.notification();
             trace::complete(cq.lock(), n.id, n.user_data, n.res, n.flags);
             posting(&n);
-            cq.fill(n.user_data, n.res, n.flags);
+            if !n.mute {
+                cq.fill(n.user_data, n.res, n.flags);
+            }
             self.posted.push_back(completed);
         }
         !self.posted.is_empty()

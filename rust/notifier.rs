@@ -28,6 +28,7 @@ use crate::sys::{
     Lane,
     Locked,
     LockedPages,
+    Terms,
     Total, //
 };
 use core::mem::replace;
@@ -40,8 +41,10 @@ use kernel::{
 pub(crate) struct State<'ring> {
     /// What it took from the slot that holds it, or held it.
     from: Origin,
-    /// The slot's sequence number as the notifier was flushed.
-    seq: u32,
+    /// The slot's sequence number as the notifier was flushed; or the result of its bearer.
+    number: u32,
+    /// What it posts.
+    answer: Answer,
     /// A request asked for IORING_SEND_ZC_REPORT_USAGE.
     report: bool,
     /// How many requests have attached.
@@ -54,12 +57,34 @@ impl Default for State<'_> {
     fn default() -> Self {
         Self {
             from: Origin::default(),
-            seq: 0,
+            number: 0,
+            answer: Answer::default(),
             report: false,
             attached: 0,
             pages: LockedPages::none(),
         }
     }
+}
+
+/// What a notifier posts.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Answer {
+    /// A notification with the number of the flush.
+    #[default]
+    Number,
+    /// The CQE of the request that flushed it, with its result.
+    Result,
+    /// Nothing: that request had IOSQE_CQE_SKIP_SUCCESS, and didn't fail.
+    Nothing,
+}
+
+/// The end of the request that flushed a notifier, its *bearer*, whose CQE is the notification.
+pub(crate) struct End {
+    /// `user_data` of the request.
+    pub(crate) user_data: u64,
+    pub(crate) res: i32,
+    /// There is to be no CQE.
+    pub(crate) mute: bool,
 }
 
 /// What a notifier takes from its slot as its first request attaches.
@@ -97,6 +122,8 @@ pub(crate) struct Notification {
     pub(crate) user_data: u64,
     pub(crate) res: i32,
     pub(crate) flags: u32,
+    /// It isn't posted.
+    pub(crate) mute: bool,
 }
 
 impl<'ring> Idle<'ring> {
@@ -107,17 +134,18 @@ impl<'ring> Idle<'ring> {
         id: Id<'ring>,
         lane: &Lane<'ring>,
         from: Origin,
-        copy_below: u32,
+        terms: Terms,
         share: Share<'ring>,
     ) -> Attached<'ring> {
         let state = State {
             from,
-            seq: 0,
+            number: 0,
+            answer: Answer::default(),
             report: share.report,
             attached: 1,
             pages: share.pages,
         };
-        Attached(self.share(id, copy_below, lane, state))
+        Attached(self.share(id, terms, lane, state))
     }
 }
 
@@ -175,7 +203,7 @@ impl<'ring> Attached<'ring> {
     /// No more requests attach to the notifier, which is number `seq` of its slot.
     #[inline]
     pub(crate) fn flush(&self, seq: u32, lock: &mut Locked<'ring>) {
-        self.0.state(lock).seq = seq;
+        self.0.state(lock).number = seq;
         if trace::flush_is_enabled() {
             self.trace_flush(lock);
         }
@@ -185,7 +213,7 @@ impl<'ring> Attached<'ring> {
     #[inline(never)]
     fn trace_flush(&self, lock: &mut Locked<'ring>) {
         let state = self.0.state(lock);
-        let (slot, seq, attached) = (state.from.slot, state.seq, state.attached);
+        let (slot, seq, attached) = (state.from.slot, state.number, state.attached);
         trace::flush(lock, slot, self.0.id(), seq, attached);
     }
 
@@ -218,6 +246,29 @@ impl<'ring> Attached<'ring> {
         })
     }
 
+    /// The request's CQE is to be the notification.
+    #[inline]
+    pub(crate) fn bear(&self, lock: &mut Locked<'ring>) {
+        self.0.set_bearer(lock);
+    }
+
+    /// The request, which bears the notification, is over.
+    #[inline]
+    pub(crate) fn detach_bearer(
+        self,
+        end: End,
+        lock: &mut Locked<'ring>,
+    ) -> Option<Completed<'ring>> {
+        let state = self.0.state(lock);
+        state.answer = match end.mute {
+            true => Answer::Nothing,
+            false => Answer::Result,
+        };
+        state.from.tag = end.user_data;
+        state.number = end.res as u32;
+        self.detach(lock)
+    }
+
     /// The request is over.
     #[inline]
     pub(crate) fn detach(self, lock: &mut Locked<'ring>) -> Option<Completed<'ring>> {
@@ -245,23 +296,34 @@ impl<'ring> Attached<'ring> {
 
 impl<'ring> Completed<'ring> {
     /// What to post for the notifier.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn notification(&mut self) -> Notification {
         let (id, copied) = (self.id(), self.was_copied());
         if copied {
             Total::Copied.count();
         }
         let state = self.state();
-        let res = match state.report && copied {
-            true => bindings::IORING_NOTIF_USAGE_ZC_COPIED as i32,
-            false => 0,
+        let told = state.report && copied;
+        let (res, flags) = if state.answer == Answer::Number {
+            let res = match told {
+                true => bindings::IORING_NOTIF_USAGE_ZC_COPIED as i32,
+                false => 0,
+            };
+            (res, cqe_flags(state.number, state.from.raw_seq))
+        } else {
+            let flags = match told {
+                true => bindings::IORING_CQE_F_ZC_COPIED,
+                false => 0,
+            };
+            (state.number as i32, flags)
         };
         Notification {
             id,
             slot: state.from.slot,
             user_data: state.from.tag,
             res,
-            flags: cqe_flags(state.seq, state.from.raw_seq),
+            flags,
+            mute: state.answer == Answer::Nothing,
         }
     }
 
@@ -313,7 +375,13 @@ mod tests {
             tag,
             raw_seq: true,
         };
-        Ok(idle.attach(ids.next(), &Lane::new(lock)?, from, 0, share(false)))
+        Ok(idle.attach(
+            ids.next(),
+            &Lane::new(lock)?,
+            from,
+            Terms::default(),
+            share(false),
+        ))
     }
 
     #[test]
@@ -383,6 +451,33 @@ mod tests {
             let _idle = completed.settle(lock);
             Ok(())
         })
+    }
+
+    #[test]
+    fn bearer_is_the_notification() -> Result {
+        for mute in [false, true] {
+            with_test_ring(|lock, mut ids| {
+                let request = first(Idle::new(lock)?, 42, &mut ids, lock)?;
+                let notifier = request.activate(lock);
+                let bearer = notifier.attach_last(share(false), 5, lock);
+                bearer.bear(lock);
+                let end = End {
+                    user_data: 77,
+                    res: -14,
+                    mute,
+                };
+                assert!(bearer.detach_bearer(end, lock).is_none());
+                let mut completed = request.detach(lock).ok_or(EINVAL)?;
+                let notification = completed.notification();
+                assert_eq!(notification.user_data, 77);
+                assert_eq!(notification.res, -14);
+                assert_eq!(notification.flags, 0);
+                assert_eq!(notification.mute, mute);
+                let _idle = completed.settle(lock);
+                Ok(())
+            })?;
+        }
+        Ok(())
     }
 
     #[test]

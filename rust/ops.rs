@@ -56,6 +56,7 @@ impl Registered {
                 attach: Some(request::attach),
                 pin: Some(request::pin),
                 detach: Some(request::detach),
+                detach_bearer: Some(request::detach_bearer),
                 deliver: Some(deliver),
                 deliver_link: Some(deliver_link),
                 post: Some(post),

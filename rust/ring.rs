@@ -12,6 +12,7 @@ use crate::{
     },
     notifier::{
         Attached,
+        End,
         Share, //
     },
     slot::Table,
@@ -62,6 +63,14 @@ impl Request {
     fn known_len(&self) -> Option<usize> {
         (self.len != usize::MAX).then_some(self.len)
     }
+}
+
+/// What attaches a request that is not just another one of its notifier.
+pub(crate) enum Way {
+    /// [`Ring::attach_only`]
+    Only,
+    /// [`Ring::attach`]
+    Any,
 }
 
 /// The slots of a ring and its notifiers.
@@ -119,20 +128,52 @@ impl<'ring> Ring<'ring> {
     }
 
     /// Attaches a request, if that is all there is to be done: it is neither the first one of a
-    /// notifier nor the last one, has no pages to be accounted, and nobody traces it.
+    /// notifier nor the last one, has no pages to be accounted, and nobody traces it. Or says how to.
     #[inline(always)]
     pub(crate) fn attach_another(
         &mut self,
         index: u16,
         request: &Request,
         lock: &mut Locked<'ring>,
-    ) -> Option<Attached<'ring>> {
-        let slot = self.table.get(index.into())?;
-        let active = slot.active.as_ref()?;
+    ) -> Result<Attached<'ring>, Way> {
+        let Some(slot) = self.table.get(index.into()) else {
+            return Err(Way::Any);
+        };
+        let Some(active) = slot.active.as_ref() else {
+            return match request.flush || slot.is_full(1) {
+                true => Err(Way::Only),
+                false => Err(Way::Any),
+            };
+        };
         if request.flush
-            || request.accounted(slot.copy_below) != 0
+            || request.accounted(slot.terms.copy_below) != 0
             || trace::attach_is_enabled()
             || slot.is_full(active.attached(lock) + 1)
+        {
+            return Err(Way::Any);
+        }
+        let share = Share {
+            report: request.report,
+            pages: LockedPages::none(),
+        };
+        Ok(active.attach(share, lock))
+    }
+
+    /// Attaches a request that is the only one of its notifier, if that is all there is to be done: it
+    /// has no pages to be accounted, nobody traces it, and nothing has to be made for it.
+    #[inline(always)]
+    pub(crate) fn attach_only(
+        &mut self,
+        index: u16,
+        request: &Request,
+        lock: &mut Locked<'ring>,
+    ) -> Option<Attached<'ring>> {
+        let raw_seq = self.table.raw_seq();
+        let slot = self.table.get(index.into())?;
+        if slot.active.is_some()
+            || !(request.flush || slot.is_full(1))
+            || request.accounted(slot.terms.copy_below) != 0
+            || trace::attach_is_enabled()
         {
             return None;
         }
@@ -140,7 +181,14 @@ impl<'ring> Ring<'ring> {
             report: request.report,
             pages: LockedPages::none(),
         };
-        Some(active.attach(share, lock))
+        let from = slot.origin(index, raw_seq);
+        let attached = self.in_flight.attach_only(from, slot.terms, share)?;
+        slot.in_flight += 1;
+        attached.flush(slot.next_seq(), lock);
+        if slot.merges() {
+            attached.bear(lock);
+        }
+        Some(attached)
     }
 
     /// Attaches a request to the notifier in slot `index`. Task context, may sleep.
@@ -159,13 +207,14 @@ impl<'ring> Ring<'ring> {
             report: request.report,
             pages: LockedPages::none(),
         };
-        let pages = request.accounted(slot.copy_below);
+        let pages = request.accounted(slot.terms.copy_below);
         if pages != 0 {
             share.pages = self.account(pages, lock)?;
         }
         let slot = self.table.get(index.into()).ok_or(EINVAL)?;
         let count = slot.active.as_ref().map_or(0, |a| a.attached(lock)) + 1;
         let last = request.flush || slot.is_full(count);
+        let bears = last && slot.merges();
         let attached = match slot.active.take() {
             Some(active) if last => active.attach_last(share, slot.next_seq(), lock),
             Some(active) => {
@@ -175,9 +224,7 @@ impl<'ring> Ring<'ring> {
             }
             None => {
                 let from = slot.origin(index, raw_seq);
-                let first = self
-                    .in_flight
-                    .attach_first(from, slot.copy_below, share, lock);
+                let first = self.in_flight.attach_first(from, slot.terms, share, lock);
                 let attached = first.map_err(|(e, share)| {
                     lock.unaccount(share.pages);
                     e
@@ -191,6 +238,9 @@ impl<'ring> Ring<'ring> {
                 attached
             }
         };
+        if bears {
+            attached.bear(lock);
+        }
         if trace::attach_is_enabled() {
             let len = request.known_len().unwrap_or(0);
             trace::attach(lock, index, attached.id(), count, len);
@@ -218,6 +268,20 @@ impl<'ring> Ring<'ring> {
         lock: &mut Locked<'ring>,
     ) {
         if let Some(completed) = request.detach(lock) {
+            self.in_flight.complete(completed, route, lock);
+        }
+    }
+
+    /// A request that bears the notification is over.
+    #[inline]
+    pub(crate) fn detach_bearer(
+        &mut self,
+        request: Attached<'ring>,
+        end: End,
+        route: Route,
+        lock: &mut Locked<'ring>,
+    ) {
+        if let Some(completed) = request.detach_bearer(end, lock) {
             self.in_flight.complete(completed, route, lock);
         }
     }

@@ -12,10 +12,12 @@ use crate::{
         Completed,
         Locked,
         RegisterArg,
-        SlotConfig, //
+        SlotConfig,
+        Terms, //
     },
 };
 use kernel::{
+    bindings,
     prelude::*,
     seq_file::{
         seq_print,
@@ -29,8 +31,8 @@ pub(crate) struct Slot<'ring> {
     pub(crate) tag: u64,
     /// The sequence number of the next notifier that is flushed. Wraps.
     seq: u32,
-    /// Requests of fewer bytes are copied.
-    pub(crate) copy_below: u32,
+    /// How its requests are sent.
+    pub(crate) terms: Terms,
     /// The slot flushes itself as that many requests have attached to a notifier; 0: never.
     flush_after: u32,
     /// The notifier, from the first request that attaches until it is flushed.
@@ -44,7 +46,7 @@ impl<'ring> Slot<'ring> {
         Self {
             tag: config.0.tag,
             seq: 0,
-            copy_below: config.0.copy_below,
+            terms: config.terms(),
             flush_after: config.0.flush_after,
             active: None,
             in_flight: 0,
@@ -82,6 +84,12 @@ impl<'ring> Slot<'ring> {
     #[inline]
     pub(crate) fn is_full(&self, attached: u64) -> bool {
         attached == u64::from(self.flush_after)
+    }
+
+    /// Whether the CQE of a request that flushes the slot is the notification.
+    #[inline]
+    pub(crate) fn merges(&self) -> bool {
+        u32::from(self.terms.flags) & bindings::IORING_NOTIF_SLOT_MERGE != 0
     }
 
     /// Whether the slot flushes itself.
@@ -212,7 +220,6 @@ mod tests {
             LockedPages, //
         }, //
     };
-    use kernel::bindings;
 
     fn config(tag: u64, flush_after: u32) -> SlotConfig {
         SlotConfig(bindings::io_uring_notification_slot {
@@ -246,7 +253,7 @@ mod tests {
         };
         let lane = Lane::new(lock)?;
         let from = slot.origin(0, true);
-        let request = Idle::new(lock)?.attach(ids.next(), &lane, from, 0, share);
+        let request = Idle::new(lock)?.attach(ids.next(), &lane, from, slot.terms, share);
         slot.active = Some(request.activate(lock));
         assert!(request.detach(lock).is_none());
         Ok(())

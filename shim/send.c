@@ -19,68 +19,15 @@
 #include "../../rsrc.h"
 #include "slot.h"
 
-/*
- * The network stack may copy what it was asked not to and never tell, when the
- * device has no scatter-gather for instance. So count what it takes.
- */
-static inline void io_slot_count(struct iov_iter *from, size_t taken)
-{
-	container_of(from, struct io_async_msghdr, msg.msg_iter)->zc_len += taken;
-}
+/* Requests that are issued by a function of their own, so that others don't pay. */
+#define IO_SLOT_SEND_SPECIAL	(IORING_RECVSEND_POLL_FIRST | \
+				 IORING_SEND_VECTORIZED | IORING_SEND_ZC_MANY | \
+				 IORING_SEND_ZC_COPY | IORING_SEND_ZC_SEGMENTS | \
+				 IORING_SEND_ZC_BEARER)
 
-static noinline int io_slot_sg_from_bvec(struct sk_buff *skb,
-					 struct iov_iter *from, size_t length)
-{
-	size_t count = from->count;
-	int ret = __zerocopy_fill_skb_from_bvec(skb, from, length);
-
-	/* no -EFAULT: the memory is there */
-	io_slot_count(from, count - from->count);
-	return ret;
-}
-
-/* Registered buffers, which the notifier keeps. */
-static int io_slot_sg_from_iter(struct sk_buff *skb, struct iov_iter *from,
-				size_t length)
-{
-	size_t filled = zerocopy_fill_skb_from_segment(skb, from, length);
-
-	if (unlikely(!filled))
-		return io_slot_sg_from_bvec(skb, from, length);
-	io_slot_count(from, filled);
-	return 0;
-}
-
-static inline int io_slot_sg_from_user(struct sk_buff *skb,
-				       struct iov_iter *from, size_t length)
-{
-	size_t count = from->count;
-	int ret = zerocopy_fill_skb_from_iter(skb, from, length);
-
-	/* what is counted and then reverted would hide that it was copied */
-	if (likely(ret != -EFAULT))
-		io_slot_count(from, count - from->count);
-	return ret;
-}
-
-static noinline int io_slot_sg_downgrade(struct sk_buff *skb,
-					 struct iov_iter *from, size_t length)
-{
-	skb_zcopy_downgrade_managed(skb);
-	return io_slot_sg_from_user(skb, from, length);
-}
-
-/* Plain buffers. */
-static int io_slot_sg_from_iter_iovec(struct sk_buff *skb,
-				      struct iov_iter *from, size_t length)
-{
-	if (unlikely(skb_zcopy_managed(skb)))
-		return io_slot_sg_downgrade(skb, from, length);
-	return io_slot_sg_from_user(skb, from, length);
-}
-
-static int io_slot_send_setup(struct io_kiocb *req,
-			      const struct io_uring_sqe *sqe)
+static __always_inline int io_slot_send_setup(struct io_kiocb *req,
+					      const struct io_uring_sqe *sqe,
+					      bool many)
 {
 	struct io_sr_msg *zc = io_kiocb_to_cmd(req, struct io_sr_msg);
 
@@ -96,11 +43,90 @@ static int io_slot_send_setup(struct io_kiocb *req,
 	if (unlikely(!io_msg_alloc_async(req)))
 		return -ENOMEM;
 
+	if (many)
+		return io_slot_many_prep(req, sqe);
 	if (likely(req->opcode == IORING_OP_SEND_ZC))
 		return __io_send_setup(req, sqe);
 	if (unlikely(sqe->addr2 || sqe->addr_len))
 		return -EINVAL;
 	return io_sendmsg_setup(req, sqe);
+}
+
+/* What the slot asks for besides, of a request that has just been attached. */
+static noinline void io_slot_send_prep_flags(struct io_kiocb *req)
+{
+	struct io_sr_msg *zc = io_kiocb_to_cmd(req, struct io_sr_msg);
+	struct io_notif_head *notif = zc->slot_notif;
+	struct io_async_msghdr *kmsg = req->async_data;
+
+	if (notif->flags & IORING_NOTIF_SLOT_MERGE) {
+		/* or who isn't told until the end would not know of the rest */
+		zc->msg_flags |= MSG_WAITALL;
+		if (notif->bearer) {
+			zc->flags |= IORING_SEND_ZC_BEARER;
+			req->flags |= REQ_F_CQE_DEFER;
+		}
+	}
+	if ((notif->flags & IORING_NOTIF_SLOT_SEGMENTS) &&
+	    !(zc->flags & (IORING_RECVSEND_FIXED_BUF | IORING_SEND_ZC_MANY)) &&
+	    iter_is_iovec(&kmsg->msg.msg_iter)) {
+		zc->flags |= IORING_SEND_ZC_SEGMENTS;
+		kmsg->msg.sg_from_iter = io_slot_sg_from_segments;
+	}
+}
+
+static __always_inline int __io_slot_send_prep(struct io_kiocb *req,
+					       const struct io_uring_sqe *sqe,
+					       bool many)
+{
+	struct io_sr_msg *zc = io_kiocb_to_cmd(req, struct io_sr_msg);
+	struct io_async_msghdr *kmsg;
+	unsigned long nr_pages = 0;
+	struct io_notif_head *notif;
+	size_t len;
+	int ret;
+
+	ret = io_slot_send_setup(req, sqe, many);
+	if (unlikely(ret))
+		return ret;
+
+	kmsg = req->async_data;
+	if (zc->flags & IORING_RECVSEND_FIXED_BUF) {
+		kmsg->msg.sg_from_iter = io_slot_sg_from_iter;
+		/* how long those of a vector are is not known yet */
+		len = zc->flags & IORING_SEND_VECTORIZED ? SIZE_MAX :
+							   (u32)zc->len;
+	} else {
+		kmsg->msg.sg_from_iter = io_slot_sg_from_iter_iovec;
+		len = iov_iter_count(&kmsg->msg.msg_iter);
+		if (req->ctx->user && !many)
+			nr_pages = iov_iter_npages(&kmsg->msg.msg_iter, INT_MAX);
+	}
+	if (many)
+		len = io_slot_many_measure(req, &nr_pages);
+	notif = io_notif_attach(req->ctx, READ_ONCE(sqe->notification_idx), len,
+				zc->flags, nr_pages);
+	if (IS_ERR(notif))
+		return PTR_ERR(notif);
+	zc->slot_notif = notif;
+	/* a notification may come along with the CQE of the request */
+	req->flags |= REQ_F_NEED_CLEANUP | REQ_F_POLL_NO_LAZY;
+	if (unlikely(len < notif->copy_below))
+		zc->flags |= IORING_SEND_ZC_COPY;
+	if (unlikely(notif->flags))
+		io_slot_send_prep_flags(req);
+	return 0;
+}
+
+static noinline int io_slot_send_prep_many(struct io_kiocb *req,
+					   const struct io_uring_sqe *sqe)
+{
+	struct io_sr_msg *zc = io_kiocb_to_cmd(req, struct io_sr_msg);
+
+	if (zc->flags & ~(IO_ZC_FLAGS_VALID | IO_ZC_FLAGS_SLOT |
+			  IORING_SEND_ZC_MANY))
+		return -EINVAL;
+	return __io_slot_send_prep(req, sqe, true);
 }
 
 /**
@@ -116,48 +142,15 @@ static int io_slot_send_setup(struct io_kiocb *req,
 int io_slot_send_prep(struct io_kiocb *req, const struct io_uring_sqe *sqe)
 {
 	struct io_sr_msg *zc = io_kiocb_to_cmd(req, struct io_sr_msg);
-	struct io_async_msghdr *kmsg;
-	unsigned long nr_pages = 0;
-	struct io_notif_head *notif;
-	size_t len;
-	int ret;
 
 	zc->slot_notif = NULL;
-	if (unlikely(READ_ONCE(sqe->__pad2[0])))
-		return -EINVAL;
-	if (zc->flags & ~(IO_ZC_FLAGS_VALID | IO_ZC_FLAGS_SLOT) ||
+	/* the tag comes from the slot */
+	if (unlikely(READ_ONCE(sqe->addr3) | READ_ONCE(sqe->__pad2[0])) ||
 	    !(zc->flags & IORING_SEND_ZC_NOTIF_SLOT))
 		return -EINVAL;
-	/* the tag comes from the slot */
-	if (unlikely(READ_ONCE(sqe->addr3)))
-		return -EINVAL;
-
-	ret = io_slot_send_setup(req, sqe);
-	if (unlikely(ret))
-		return ret;
-
-	kmsg = req->async_data;
-	if (zc->flags & IORING_RECVSEND_FIXED_BUF) {
-		kmsg->msg.sg_from_iter = io_slot_sg_from_iter;
-		/* how long those of a vector are is not known yet */
-		len = zc->flags & IORING_SEND_VECTORIZED ? SIZE_MAX :
-							   (u32)zc->len;
-	} else {
-		kmsg->msg.sg_from_iter = io_slot_sg_from_iter_iovec;
-		len = iov_iter_count(&kmsg->msg.msg_iter);
-		if (req->ctx->user)
-			nr_pages = iov_iter_npages(&kmsg->msg.msg_iter, INT_MAX);
-	}
-	notif = io_notif_attach(req->ctx, READ_ONCE(sqe->notification_idx), len,
-				zc->flags, nr_pages);
-	if (IS_ERR(notif))
-		return PTR_ERR(notif);
-	zc->slot_notif = notif;
-	/* a notification may come along with the CQE of the request */
-	req->flags |= REQ_F_NEED_CLEANUP | REQ_F_POLL_NO_LAZY;
-	if (unlikely(len < notif->copy_below))
-		zc->flags |= IORING_SEND_ZC_COPY;
-	return 0;
+	if (unlikely(zc->flags & ~(IO_ZC_FLAGS_VALID | IO_ZC_FLAGS_SLOT)))
+		return io_slot_send_prep_many(req, sqe);
+	return __io_slot_send_prep(req, sqe, false);
 }
 
 static noinline int io_slot_import_vec(struct io_kiocb *req,
@@ -185,13 +178,14 @@ static noinline int io_slot_import_vec(struct io_kiocb *req,
 
 static __always_inline int io_slot_import(struct io_kiocb *req,
 					  struct io_async_msghdr *kmsg,
-					  unsigned int issue_flags)
+					  unsigned int issue_flags,
+					  bool special)
 {
 	struct io_sr_msg *sr = io_kiocb_to_cmd(req, struct io_sr_msg);
 	struct iov_iter *iter = &kmsg->msg.msg_iter;
 	struct io_rsrc_node *node;
 
-	if (unlikely(sr->flags & IORING_SEND_VECTORIZED))
+	if (special && (sr->flags & IORING_SEND_VECTORIZED))
 		return io_slot_import_vec(req, kmsg, issue_flags);
 
 	node = io_notif_buf_node(req, sr->slot_notif, issue_flags);
@@ -204,14 +198,42 @@ static __always_inline int io_slot_import(struct io_kiocb *req,
 			       (u64)(uintptr_t)sr->buf, sr->len);
 }
 
-/**
- * io_slot_send() - issue a request that is attached to a notifier
- * @req:		the request
- * @issue_flags:	IO_URING_F_*
- *
- * Return: IOU_COMPLETE, or a negative error as any ->issue().
+/* Detach a request that is over, with its result and its flags as they are to be. */
+static __always_inline void io_slot_detach(struct io_kiocb *req, bool remote,
+					   bool special)
+{
+	struct io_sr_msg *sr = io_kiocb_to_cmd(req, struct io_sr_msg);
+
+	if (special && (sr->flags & IORING_SEND_ZC_BEARER))
+		io_notif_detach_bearer(req->ctx, sr->slot_notif,
+				       req->cqe.user_data, req->cqe.res,
+				       req->flags & REQ_F_CQE_SKIP, remote);
+	else
+		io_notif_detach(req->ctx, sr->slot_notif, remote);
+	sr->slot_notif = NULL;
+}
+
+/*
+ * io_slot_send_cleanup() could come after the request was freed for who it is for:
+ * then it has REQ_F_CQE_SKIP whatever its SQE had.
  */
-int io_slot_send(struct io_kiocb *req, unsigned int issue_flags)
+static noinline void io_slot_detach_in_wq(struct io_kiocb *req)
+{
+	struct io_sr_msg *sr = io_kiocb_to_cmd(req, struct io_sr_msg);
+
+	if (!(sr->flags & IORING_SEND_ZC_BEARER))
+		return;
+	mutex_lock(&req->ctx->uring_lock);
+	io_slot_detach(req, true, true);
+	mutex_unlock(&req->ctx->uring_lock);
+}
+
+static noinline int io_slot_send_special(struct io_kiocb *req,
+					 unsigned int issue_flags);
+
+static __always_inline int __io_slot_send(struct io_kiocb *req,
+					  unsigned int issue_flags,
+					  bool special)
 {
 	struct io_sr_msg *sr = io_kiocb_to_cmd(req, struct io_sr_msg);
 	struct io_async_msghdr *kmsg = req->async_data;
@@ -222,14 +244,29 @@ int io_slot_send(struct io_kiocb *req, unsigned int issue_flags)
 	sock = sock_from_file(req->file);
 	if (unlikely(!sock))
 		return -ENOTSOCK;
-	if (unlikely(!test_bit(SOCK_SUPPORT_ZC, &sock->flags)))
-		return -EOPNOTSUPP;
-	if (!(req->flags & REQ_F_POLLED) &&
-	    (sr->flags & IORING_RECVSEND_POLL_FIRST))
-		return -EAGAIN;
-
+	if (unlikely(!test_bit(SOCK_SUPPORT_ZC, &sock->flags))) {
+		if (!(sr->slot_notif->flags & IORING_NOTIF_SLOT_FALLBACK))
+			return -EOPNOTSUPP;
+		sr->flags |= IORING_SEND_ZC_COPY;
+		if (!special)
+			return io_slot_send_special(req, issue_flags);
+	}
+	if (special && unlikely(sr->flags & (IORING_RECVSEND_POLL_FIRST |
+					     IORING_SEND_ZC_MANY))) {
+		if ((sr->flags & IORING_RECVSEND_POLL_FIRST) &&
+		    !(req->flags & REQ_F_POLLED))
+			return -EAGAIN;
+		if (sr->flags & IORING_SEND_ZC_MANY) {
+			ret = io_slot_many_send(req, sock, issue_flags);
+			if (ret == -EAGAIN && (issue_flags & IO_URING_F_NONBLOCK))
+				return -EAGAIN;
+			if (ret < sr->len)
+				req_set_fail(req);
+			goto done;
+		}
+	}
 	if (req->flags & REQ_F_IMPORT_BUFFER) {
-		ret = io_slot_import(req, kmsg, issue_flags);
+		ret = io_slot_import(req, kmsg, issue_flags, special);
 		if (unlikely(ret))
 			return ret;
 		req->flags &= ~REQ_F_IMPORT_BUFFER;
@@ -243,9 +280,11 @@ int io_slot_send(struct io_kiocb *req, unsigned int issue_flags)
 
 	kmsg->zc_len = 0;
 	kmsg->msg.msg_ubuf = &sr->slot_notif->ubuf;
-	if (unlikely(sr->flags & IORING_SEND_ZC_COPY)) {
+	if (special && (sr->flags & IORING_SEND_ZC_COPY)) {
 		kmsg->msg.msg_ubuf = NULL;
 		msg_flags &= ~MSG_ZEROCOPY;
+	} else if (special) {
+		kmsg->sk = sock->sk;
 	}
 
 	if (likely(req->opcode == IORING_OP_SEND_ZC)) {
@@ -278,14 +317,57 @@ int io_slot_send(struct io_kiocb *req, unsigned int issue_flags)
 	else if (sr->done_io)
 		ret = sr->done_io;
 
+done:
+	io_req_set_res(req, ret, 0);
 	/* nobody flushes completions in io-wq: io_slot_send_cleanup() detaches */
 	if (likely(!(issue_flags & IO_URING_F_UNLOCKED))) {
-		io_notif_detach(req->ctx, sr->slot_notif, false);
-		sr->slot_notif = NULL;
+		io_slot_detach(req, false, special);
 		io_req_msg_cleanup(req, 0);
+	} else if (special) {
+		io_slot_detach_in_wq(req);
 	}
-	io_req_set_res(req, ret, 0);
 	return IOU_COMPLETE;
+}
+
+static noinline int io_slot_send_special(struct io_kiocb *req,
+					 unsigned int issue_flags)
+{
+	return __io_slot_send(req, issue_flags, true);
+}
+
+static noinline int io_slot_send_plain(struct io_kiocb *req,
+				       unsigned int issue_flags)
+{
+	return __io_slot_send(req, issue_flags, false);
+}
+
+/**
+ * io_slot_send() - issue a request that is attached to a notifier
+ * @req:		the request
+ * @issue_flags:	IO_URING_F_*
+ *
+ * Return: IOU_COMPLETE, or a negative error as any ->issue().
+ */
+int io_slot_send(struct io_kiocb *req, unsigned int issue_flags)
+{
+	struct io_sr_msg *sr = io_kiocb_to_cmd(req, struct io_sr_msg);
+
+	if (unlikely(sr->flags & IO_SLOT_SEND_SPECIAL))
+		return io_slot_send_special(req, issue_flags);
+	return io_slot_send_plain(req, issue_flags);
+}
+
+/**
+ * io_slot_send_fail() - detach a bearer that failed, as its result is known
+ * @req:	the request, of a ring with ->uring_lock held, whose completions
+ *		are flushed next; may never have been attached
+ */
+void io_slot_send_fail(struct io_kiocb *req)
+{
+	struct io_sr_msg *sr = io_kiocb_to_cmd(req, struct io_sr_msg);
+
+	if (sr->slot_notif)
+		io_slot_detach(req, false, true);
 }
 
 /**
@@ -297,8 +379,6 @@ void io_slot_send_cleanup(struct io_kiocb *req)
 {
 	struct io_sr_msg *sr = io_kiocb_to_cmd(req, struct io_sr_msg);
 
-	if (!sr->slot_notif)
-		return;
-	io_notif_detach(req->ctx, sr->slot_notif, true);
-	sr->slot_notif = NULL;
+	if (sr->slot_notif)
+		io_slot_detach(req, true, true);
 }

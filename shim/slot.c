@@ -29,6 +29,8 @@ static const struct io_notif_ops *io_notif_ops;
 DEFINE_STATIC_CALL_NULL(io_notif_attach, *((struct io_notif_ops *)NULL)->attach);
 DEFINE_STATIC_CALL_NULL(io_notif_pin, *((struct io_notif_ops *)NULL)->pin);
 DEFINE_STATIC_CALL_NULL(io_notif_detach, *((struct io_notif_ops *)NULL)->detach);
+DEFINE_STATIC_CALL_NULL(io_notif_detach_bearer,
+			*((struct io_notif_ops *)NULL)->detach_bearer);
 DEFINE_STATIC_CALL_NULL(io_notif_post, *((struct io_notif_ops *)NULL)->post);
 DEFINE_STATIC_CALL_NULL(io_notif_complete, *((struct io_notif_ops *)NULL)->complete);
 DEFINE_STATIC_CALL_NULL(io_notif_complete_link, *((struct io_notif_ops *)NULL)->complete_link);
@@ -49,6 +51,7 @@ int io_notif_ops_register(const struct io_notif_ops *ops)
 	static_call_update(io_notif_attach, ops->attach);
 	static_call_update(io_notif_pin, ops->pin);
 	static_call_update(io_notif_detach, ops->detach);
+	static_call_update(io_notif_detach_bearer, ops->detach_bearer);
 	static_call_update(io_notif_post, ops->post);
 	static_call_update(io_notif_complete, ops->complete);
 	static_call_update(io_notif_complete_link, ops->complete_link);
@@ -75,6 +78,7 @@ void io_notif_ops_unregister(const struct io_notif_ops *ops)
 		static_call_update(io_notif_attach, NULL);
 		static_call_update(io_notif_pin, NULL);
 		static_call_update(io_notif_detach, NULL);
+		static_call_update(io_notif_detach_bearer, NULL);
 		static_call_update(io_notif_post, NULL);
 		static_call_update(io_notif_complete, NULL);
 		static_call_update(io_notif_complete_link, NULL);

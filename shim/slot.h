@@ -30,8 +30,11 @@ struct seq_file;
  * @lane:	its way to the ring, constant while attached; holds a reference
  * @id:		its number, of all notifiers of the ring
  * @copy_below:	sends of fewer bytes are copied, constant while attached
+ * @flags:	IORING_NOTIF_SLOT_* of its slot, constant while attached
  * @copied:	bytes of a request were copied, as it was sent or later; never
  *		reset while attached
+ * @bearer:	the last request that attached to it is the one whose CQE it is to
+ *		post; under ->uring_lock
  */
 struct io_notif_head {
 	struct ubuf_info	ubuf;
@@ -39,7 +42,9 @@ struct io_notif_head {
 	struct io_notif_lane	*lane;
 	u64			id;
 	u32			copy_below;
+	u8			flags;
 	bool			copied;
+	bool			bearer;
 };
 
 /**
@@ -147,6 +152,8 @@ enum {
  *		posted, and put the notifier's number into it. Takes over a
  *		reference to it, also when it fails
  * @detach:	a request is over, whatever its result was. @remote as above
+ * @detach_bearer: so is the request whose CQE is the notification, which gets its
+ *		@user_data and @res, or is not posted if @mute
  * @deliver:	completed notifiers, @first to @last by ->next, came by their lane
  * @deliver_link: so did a link, whose notifiers may complete by that
  * @post:	post up to IO_NOTIF_BATCH notifications. Under the ring's CQ lock.
@@ -180,6 +187,9 @@ struct io_notif_ops {
 		   struct io_rsrc_node *node);
 	void (*detach)(struct io_ring_ctx *ctx, struct io_notif_head *notif,
 		       bool remote);
+	void (*detach_bearer)(struct io_ring_ctx *ctx,
+			      struct io_notif_head *notif, u64 user_data,
+			      s32 res, bool mute, bool remote);
 	void (*deliver)(struct io_ring_ctx *ctx, struct llist_node *first,
 			struct llist_node *last);
 	void (*deliver_link)(struct io_ring_ctx *ctx,
@@ -214,11 +224,28 @@ struct io_rsrc_node *io_notif_pin_node(struct io_kiocb *req,
 /* send.c */
 int io_slot_send_prep(struct io_kiocb *req, const struct io_uring_sqe *sqe);
 int io_slot_send(struct io_kiocb *req, unsigned int issue_flags);
+void io_slot_send_fail(struct io_kiocb *req);
 void io_slot_send_cleanup(struct io_kiocb *req);
+
+/* fill.c */
+int io_slot_sg_from_iter(struct sk_buff *skb, struct iov_iter *from,
+			 size_t length);
+int io_slot_sg_from_iter_iovec(struct sk_buff *skb, struct iov_iter *from,
+			       size_t length);
+int io_slot_sg_from_segments(struct sk_buff *skb, struct iov_iter *from,
+			     size_t length);
+
+/* many.c */
+int io_slot_many_prep(struct io_kiocb *req, const struct io_uring_sqe *sqe);
+size_t io_slot_many_measure(struct io_kiocb *req, unsigned long *nr_pages);
+int io_slot_many_send(struct io_kiocb *req, struct socket *sock,
+		      unsigned int issue_flags);
 
 DECLARE_STATIC_CALL(io_notif_attach, *((struct io_notif_ops *)NULL)->attach);
 DECLARE_STATIC_CALL(io_notif_pin, *((struct io_notif_ops *)NULL)->pin);
 DECLARE_STATIC_CALL(io_notif_detach, *((struct io_notif_ops *)NULL)->detach);
+DECLARE_STATIC_CALL(io_notif_detach_bearer,
+		    *((struct io_notif_ops *)NULL)->detach_bearer);
 DECLARE_STATIC_CALL(io_notif_post, *((struct io_notif_ops *)NULL)->post);
 
 static inline struct io_notif_head *io_notif_attach(struct io_ring_ctx *ctx,
@@ -267,6 +294,15 @@ static inline void io_notif_detach(struct io_ring_ctx *ctx,
 				   struct io_notif_head *notif, bool remote)
 {
 	static_call(io_notif_detach)(ctx, notif, remote);
+}
+
+static inline void io_notif_detach_bearer(struct io_ring_ctx *ctx,
+					  struct io_notif_head *notif,
+					  u64 user_data, s32 res, bool mute,
+					  bool remote)
+{
+	static_call(io_notif_detach_bearer)(ctx, notif, user_data, res, mute,
+					    remote);
 }
 
 /* Bytes of a request that is attached to @notif were copied. */
@@ -338,6 +374,10 @@ static inline int io_slot_send_prep(struct io_kiocb *req,
 static inline int io_slot_send(struct io_kiocb *req, unsigned int issue_flags)
 {
 	return -EINVAL;
+}
+
+static inline void io_slot_send_fail(struct io_kiocb *req)
+{
 }
 
 static inline void io_slot_send_cleanup(struct io_kiocb *req)

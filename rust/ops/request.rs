@@ -11,8 +11,14 @@ use super::{
 };
 use crate::{
     inflight::Route,
-    notifier::Attached,
-    ring::Request,
+    notifier::{
+        Attached,
+        End, //
+    },
+    ring::{
+        Request,
+        Way, //
+    },
     sys::{
         Buffer,
         Handle,
@@ -70,6 +76,36 @@ pub(super) unsafe extern "C" fn attach(
     let notif = unsafe {
         with_ring(ctx, |ring, lock| {
             let attached = ring.attach_another(idx as u16, &request, lock)?;
+            Ok(attached.into_handle().into_raw())
+        })
+    };
+    match notif {
+        Ok(notif) => notif,
+        // SAFETY: By the safety requirements of this function.
+        Err(Way::Only) => unsafe { attach_only(ctx, idx, len, flags, pages) },
+        // SAFETY: As above.
+        Err(Way::Any) => unsafe { attach_any(ctx, idx, len, flags, pages) },
+    }
+}
+
+/// Not part of [`attach`], which needs no stack without it.
+///
+/// # Safety
+///
+/// See [`super`].
+#[inline(never)]
+unsafe extern "C" fn attach_only(
+    ctx: *mut bindings::io_ring_ctx,
+    idx: c_uint,
+    len: usize,
+    flags: c_uint,
+    pages: usize,
+) -> *mut bindings::io_notif_head {
+    let request = Request::new(len, flags, pages);
+    // SAFETY: The caller holds the lock, and there is `ctx->notif`.
+    let notif = unsafe {
+        with_ring(ctx, |ring, lock| {
+            let attached = ring.attach_only(idx as u16, &request, lock)?;
             Some(attached.into_handle().into_raw())
         })
     };
@@ -80,7 +116,7 @@ pub(super) unsafe extern "C" fn attach(
     }
 }
 
-/// Not part of [`attach`], which needs no stack without it.
+/// Not part of [`attach_only`], which needs less stack without it.
 ///
 /// # Safety
 ///
@@ -187,6 +223,31 @@ unsafe extern "C" fn detach_last(
         with_ring(ctx, |ring, lock| {
             let request = Attached::from_handle(Handle::from_raw(notif));
             ring.detach(request, Route::new(remote), lock);
+        })
+    }
+}
+
+/// # Safety
+///
+/// As for [`detach`]. The request is the notifier's bearer.
+pub(super) unsafe extern "C" fn detach_bearer(
+    ctx: *mut bindings::io_ring_ctx,
+    notif: *mut bindings::io_notif_head,
+    user_data: u64,
+    res: c_int,
+    mute: bool,
+    remote: bool,
+) {
+    let end = End {
+        user_data,
+        res,
+        mute,
+    };
+    // SAFETY: As in `detach()`.
+    unsafe {
+        with_ring(ctx, |ring, lock| {
+            let request = Attached::from_handle(Handle::from_raw(notif));
+            ring.detach_bearer(request, end, Route::new(remote), lock);
         })
     }
 }

@@ -118,6 +118,14 @@ impl<'ring> Handle<'ring> {
         unsafe { self.buffers() }.reserve(self.id(), lock)
     }
 
+    /// The request that attached last is the one whose CQE the notifier is to post.
+    #[inline]
+    pub(crate) fn set_bearer(&self, _lock: &mut Locked<'ring>) {
+        // SAFETY: The notifier is shared, and the field is accessed under the lock that `_lock` proves
+        // is held.
+        unsafe { (*self.head()).bearer = true }
+    }
+
     /// What [`Idle::share`] was called with.
     #[inline]
     pub(crate) fn id(&self) -> u64 {

@@ -220,7 +220,8 @@ mod tests {
             Idle,
             Ids,
             Lane,
-            Locked, //
+            Locked,
+            Terms, //
         }, //
     };
     use kernel::sync::atomic::Relaxed;
@@ -230,7 +231,7 @@ mod tests {
         ids: &mut Ids<'ring>,
         lock: &mut Locked<'ring>,
     ) -> Result<Handle<'ring>> {
-        Ok(Idle::new(lock)?.share(ids.next(), 0, lane, State::default()))
+        Ok(Idle::new(lock)?.share(ids.next(), Terms::default(), lane, State::default()))
     }
 
     fn shared<'ring>(ids: &mut Ids<'ring>, lock: &mut Locked<'ring>) -> Result<Handle<'ring>> {

@@ -53,9 +53,9 @@ use kernel::{
 /// The notifier is one of the ring that the `'ring` of its owner or of a handle stands for. While it
 /// is shared
 /// - `head.ubuf.refcnt` counts its references, and is not zero,
-/// - `head.lane`, `head.id` and `head.copy_below` don't change, and no other notifier of the ring has
-///   the number `head.id`,
-/// - `handles`, `buffers` and `state` are accessed with the ring's `uring_lock` held.
+/// - `head.lane`, `head.id`, `head.copy_below` and `head.flags` don't change, and no other notifier of
+///   the ring has the number `head.id`,
+/// - `head.bearer`, `handles`, `buffers` and `state` are accessed with the ring's `uring_lock` held.
 ///
 /// `head.lane` is a reference to a lane of the ring, or NULL until the notifier is shared for the first
 /// time.
@@ -190,6 +190,15 @@ impl Drop for Run {
     }
 }
 
+/// How C is to send the requests of a notifier.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Terms {
+    /// Requests of fewer bytes are copied.
+    pub(crate) copy_below: u32,
+    /// `IORING_NOTIF_SLOT_*`
+    pub(crate) flags: u8,
+}
+
 /// A notifier that waits to be used.
 ///
 /// # Invariants
@@ -220,13 +229,13 @@ impl<'ring> Idle<'ring> {
 
     /// Shares the notifier: its `ubuf_info` may be passed to sockets.
     ///
-    /// Requests of `copy_below` bytes or more are sent from the program's memory. Once completed,
-    /// the notifier goes to the ring by `lane`, unless the ring itself drops the last reference.
+    /// Once completed, the notifier goes to the ring by `lane`, unless the ring itself drops the last
+    /// reference.
     #[inline]
     pub(crate) fn share(
         mut self,
         id: Id<'ring>,
-        copy_below: u32,
+        terms: Terms,
         lane: &Lane<'ring>,
         state: State<'ring>,
     ) -> Handle<'ring> {
@@ -241,7 +250,9 @@ impl<'ring> Idle<'ring> {
         unsafe {
             let head = notifier.head.get();
             (*head).id = id.0;
-            (*head).copy_below = copy_below;
+            (*head).copy_below = terms.copy_below;
+            (*head).flags = terms.flags;
+            (*head).bearer = false;
             notifier.state.get().cast::<State<'ring>>().write(state);
         }
         // SAFETY: The new handle is the one that is counted.

@@ -26,7 +26,7 @@ pub(crate) use handle::Handle;
 pub(crate) use lane::Lane;
 pub(crate) use link::complete_link;
 pub(crate) use members::end_link;
-pub(crate) use memory::{Completed, Idle};
+pub(crate) use memory::{Completed, Idle, Terms};
 pub(crate) use totals::Total;
 pub(crate) use uapi::{RegisterArg, SlotConfig};
 pub(crate) use ubuf::complete;

@@ -4,6 +4,7 @@
 //!
 //! C header: [`include/uapi/linux/io_uring.h`](srctree/include/uapi/linux/io_uring.h)
 
+use super::memory::Terms;
 use core::mem::size_of;
 use kernel::{
     bindings,
@@ -15,6 +16,11 @@ use kernel::{
         UserSliceReader, //
     }, //
 };
+
+/// The `io_uring_notification_slot.flags` that there are; all fit into a byte.
+const SLOT_FLAGS: u32 = bindings::IORING_NOTIF_SLOT_MERGE
+    | bindings::IORING_NOTIF_SLOT_SEGMENTS
+    | bindings::IORING_NOTIF_SLOT_FALLBACK;
 
 /// `struct io_uring_notification_register` as the program passed it.
 #[repr(transparent)]
@@ -71,6 +77,14 @@ impl RegisterArg {
 impl SlotConfig {
     /// Whether everything that has no meaning yet is 0.
     pub(crate) fn is_valid(&self) -> bool {
-        self.0.flags == 0 && self.0.resv == [0; 3]
+        self.0.flags & !SLOT_FLAGS == 0 && self.0.resv == [0; 3]
+    }
+
+    /// How C is to send the slot's requests.
+    pub(crate) fn terms(&self) -> Terms {
+        Terms {
+            copy_below: self.0.copy_below,
+            flags: self.0.flags as u8,
+        }
     }
 }
