@@ -49,9 +49,9 @@ static const struct bad_request as_send_zc[] = {
 	BAD(-EINVAL, TO(personality, 77)),
 	BAD(-EINVAL, TO(__pad2[0], 1)),
 	BAD(-EINVAL, TO(__pad2[0], 1ULL << 63)),
-	BAD_IOPRIO(1), BAD_IOPRIO(4),
-	BAD_IOPRIO(8), BAD_IOPRIO(9), BAD_IOPRIO(10), BAD_IOPRIO(11),
-	BAD_IOPRIO(12), BAD_IOPRIO(13), BAD_IOPRIO(14), BAD_IOPRIO(15),
+	BAD_IOPRIO(1), BAD_IOPRIO(4), BAD_IOPRIO(9), BAD_IOPRIO(10),
+	BAD_IOPRIO(11), BAD_IOPRIO(12), BAD_IOPRIO(13), BAD_IOPRIO(14),
+	BAD_IOPRIO(15),
 	/* buffer 0 is registered, and not what is sent; there is no buffer 7 */
 	{ .what = "outside of the buffer", .ioprio = IORING_RECVSEND_FIXED_BUF,
 	  .res = -EFAULT, .attached = true },
@@ -302,7 +302,7 @@ TEST_F(slots, contract_10_other_opcodes)
 		if (opcode == IORING_OP_SEND_ZC ||
 		    opcode == IORING_OP_SENDMSG_ZC)
 			continue;
-		for (i = 1; i < 4; i++) {
+		for (i = 1; i < 8; i++) {
 			int res = other_result(self, opcode, i << 6);
 
 			if (has_io_priority(opcode) && res < 0)

@@ -259,7 +259,9 @@ TEST_F(outside, query)
 		ASSERT_EQ(0, query.result);
 		ASSERT_EQ(sizeof(notif), query.size);
 		EXPECT_EQ(IORING_NOTIF_REG_RAW_SEQ, notif.register_flags);
-		EXPECT_EQ(0, notif.slot_flags);
+		EXPECT_EQ(IORING_NOTIF_SLOT_MERGE | IORING_NOTIF_SLOT_SEGMENTS |
+			  IORING_NOTIF_SLOT_FALLBACK, notif.slot_flags);
+		EXPECT_EQ(IORING_SEND_ZC_MANY, notif.send_flags);
 		EXPECT_EQ(IORING_MAX_NOTIF_SLOTS, notif.max_slots);
 		EXPECT_EQ(sizeof(struct io_uring_notification_slot),
 			  notif.slot_size);

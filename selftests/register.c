@@ -34,18 +34,18 @@ struct bad_field {
 #define REG_FIELD(_field, _first, _last)				\
 	{ "register " #_field, false,					\
 	  offsetof(struct io_uring_notification_register, _field), _first, _last }
-#define SLOT_FIELD(_field)						\
+#define SLOT_FIELD(_field, _first)					\
 	{ "slot " #_field, true,					\
-	  offsetof(struct io_uring_notification_slot, _field), 0, 31 }
+	  offsetof(struct io_uring_notification_slot, _field), _first, 31 }
 
 static const struct bad_field bad_fields[] = {
 	REG_FIELD(flags, 1, 31),
 	REG_FIELD(resv2, 0, 63),
 	REG_FIELD(resv3, 0, 63),
-	SLOT_FIELD(flags),
-	SLOT_FIELD(resv[0]),
-	SLOT_FIELD(resv[1]),
-	SLOT_FIELD(resv[2]),
+	SLOT_FIELD(flags, 3),
+	SLOT_FIELD(resv[0], 0),
+	SLOT_FIELD(resv[1], 0),
+	SLOT_FIELD(resv[2], 0),
 };
 
 /* A registration of which one number is wrong. */
@@ -269,6 +269,30 @@ TEST_F(reg, contract_10_slot_options)
 
 	EXPECT_EQ(0, register_slots_as(&self->ring, slots, 2,
 				       IORING_NOTIF_REG_RAW_SEQ));
+}
+
+/* Each of the flags of a slot, and all of them together with any other. */
+TEST_F(reg, contract_10_slot_flags)
+{
+	struct io_uring_notification_slot slot = { .tag = TAG(0) };
+	unsigned int all = IORING_NOTIF_SLOT_MERGE | IORING_NOTIF_SLOT_SEGMENTS |
+			   IORING_NOTIF_SLOT_FALLBACK, bit;
+
+	for (slot.flags = 0; slot.flags <= all; slot.flags++) {
+		slot.flush_after = slot.flags & 1;
+		EXPECT_EQ(0, register_slots_as(&self->ring, &slot, 1, 0));
+		EXPECT_EQ(0, unregister_slots(&self->ring));
+		EXPECT_EQ(0, register_slots_as(&self->ring, &slot, 1,
+					       IORING_NOTIF_REG_RAW_SEQ));
+		EXPECT_EQ(0, unregister_slots(&self->ring));
+	}
+	for (bit = 0; bit < 32; bit++) {
+		slot.flags = all | 1U << bit;
+		EXPECT_EQ(slot.flags == all ? 0 : -EINVAL,
+			  register_slots_as(&self->ring, &slot, 1, 0));
+		EXPECT_EQ(slot.flags == all ? 0 : -ENXIO,
+			  unregister_slots(&self->ring));
+	}
 }
 
 /* A CQE of 32 bits of flags could be taken for the first half of a big one. */

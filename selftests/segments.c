@@ -3,9 +3,8 @@
  * Several slots in turn on one stream, none of them flushed: no more packets,
  * and no less room in the socket, than with SEND_ZC.
  */
-#include <assert.h>
-
 #include "fixture.h"
+#include "tcpinfo.h"
 
 #define NR_SLOTS	4
 #define NR_MESSAGES	60	/* two requests each fit into the ring */
@@ -16,16 +15,6 @@
 /* more messages than a socket of SMALL_SNDBUF takes */
 #define MAX_FIT		2000
 #define SMALL_SNDBUF	(104 << 10)
-
-/* What the kernel's struct tcp_info has beyond that of the C library. */
-struct tcp_info_more {
-	struct tcp_info info;
-	__u64 rates[2], bytes[2];
-	__u32 segs_out, segs_in, notsent_bytes, min_rtt;
-	__u32 data_segs_in, data_segs_out;
-};
-
-static_assert(sizeof(struct tcp_info) == 104, "tcpi_pacing_rate comes next");
 
 /* How a message is sent. */
 enum way {
@@ -120,15 +109,6 @@ static void spread_data(FIXTURE_DATA(segments) *self, enum way way,
 		memcpy(bodies + i * 4096, from, BODY_LEN);
 		from += BODY_LEN;
 	}
-}
-
-static unsigned int data_segs_out(int fd)
-{
-	struct tcp_info_more more = {};
-	socklen_t len = sizeof(more);
-
-	getsockopt(fd, IPPROTO_TCP, TCP_INFO, &more, &len);
-	return more.data_segs_out;
 }
 
 /* Flush, and take what there is until nothing comes: all must be successes. */

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
-CLAUSES = 12
+CLAUSES = 16
 NAME = re.compile(r"\bcontract_(\d\d)_\w+")
 DEFINED = re.compile(r"^TEST(?:_F|_SIGNAL)?\((?:\w+, )?(contract_\d\d_\w+)", re.M)
 
