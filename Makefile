@@ -25,6 +25,7 @@ help:
 	@echo "                 ARCH=arm64, with PAGES=64k as well: on another processor, emulated)"
 	@echo "  make bench     instructions per request of every way of sending, counted under icount: a table, a chart"
 	@echo "                 and bench.json (QUICK=1 few rows, BASE=bench.json of an earlier run: what changed,"
+	@echo "                 FLAVOUR=mitigated with mitigations for the vulnerabilities of processors,"
 	@echo "                 ACCEL=kvm requests per second on this machine's hardware)"
 	@echo "  make profile   where the instructions of one row of the benchmark go, by function (ROW='slot registered"
 	@echo "                 batch 0 udp4 4000 128 plain', in the order of bench.json; ROW='...; ...' compares two)"
@@ -43,7 +44,7 @@ help:
 	@echo "  make configs   build the kernel configurations that the graft must compile and link in, no VM"
 	@echo "  make clean     remove what this checkout made, say what the cache holds"
 	@echo
-	@echo "  FLAVOUR=release|debug|kcsan|net|plain  CPUS=2  MEM=2G  ACCEL=auto|kvm|tcg|icount  TIMEOUT=seconds"
+	@echo "  FLAVOUR=release|mitigated|debug|kcsan|net|plain  CPUS=2  MEM=2G  ACCEL=auto|kvm|tcg|icount  TIMEOUT=seconds"
 	@echo "  KSRC=dir: a Linux 7.3 tree of yours instead of Debian's; it is left as it is"
 	@echo "  NOTIF_CACHE=dir: where kernels are kept (now $${NOTIF_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/io_uring-notif})"
 

@@ -17,8 +17,9 @@
 #define MAX_BATCH	128
 #define MAX_BYTES	65536
 #define MAX_WINDOWS	1000
+#define VECTOR_HEADER	24	/* bytes, in a buffer of their own */
 
-enum mode { SEND, MSG_ZC, IO_SEND, SEND_ZC, SLOT };
+enum mode { SEND, MSG_ZC, SENDMMSG, IO_SEND, SEND_ZC, SLOT };
 enum buffer { PLAIN, REGISTERED, HUGE };
 /* What ends a slot's notifier */
 enum flush { NEVER, BATCH, EIGHT, EVERY, AFTER };
@@ -34,6 +35,13 @@ struct row {
 	unsigned int batch;
 	bool defer;
 	unsigned int windows;
+	/* How, if not as ever: ways.c */
+	bool merge;		/* IORING_NOTIF_SLOT_MERGE */
+	bool segments;		/* IORING_NOTIF_SLOT_SEGMENTS */
+	bool skip;		/* IOSQE_CQE_SKIP_SUCCESS, but where a CQE is needed */
+	bool header;		/* the first VECTOR_HEADER bytes are elsewhere */
+	unsigned int many;	/* datagrams of an SQE, IORING_SEND_ZC_MANY */
+	unsigned int gso;	/* bytes of a datagram, UDP_SEGMENT */
 	char text[128];		/* as it was given */
 };
 
@@ -42,7 +50,8 @@ struct bench {
 	struct io_uring ring;
 	int tx, rx;		/* rx: TCP only */
 	char *data;
-	unsigned int notifs;	/* expected of each batch */
+	void (*batch)(struct bench *b);
+	unsigned int cqes, notifs;	/* expected of each batch */
 	bool report;		/* ask whether the data was copied */
 	bool copied;		/* it was */
 	unsigned int next_id;	/* of MSG_ZEROCOPY's notifications */
@@ -60,8 +69,18 @@ void net_receive(struct bench *b);
 
 void work_open(struct bench *b);
 void work_close(struct bench *b);
-void work_batch(struct bench *b);
 bool work_is_over(struct bench *b);
+
+const char *ways_missing(const struct row *row);
+unsigned int ways_requests(const struct row *row);
+void ways_open(struct bench *b);
+
+/* Whether ways.c has its batch: the others' do not grow by what they don't use. */
+static inline bool has_way(const struct row *row)
+{
+	return row->mode == SENDMMSG || row->merge || row->segments ||
+	       row->skip || row->header || row->many;
+}
 
 static inline bool uses_ring(const struct row *row)
 {

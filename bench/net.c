@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include <linux/udp.h>
+
 #include "../selftests/sock.h"
 #include "bench.h"
 
@@ -91,6 +93,9 @@ void net_open(struct bench *b)
 	}
 	if (b->row->mode == MSG_ZC)
 		set(b->tx, SOL_SOCKET, SO_ZEROCOPY, 1);
+	/* each entry of IORING_SEND_ZC_MANY says so itself */
+	if (b->row->gso && !b->row->many)
+		set(b->tx, IPPROTO_UDP, UDP_SEGMENT, b->row->gso);
 }
 
 void net_close(struct bench *b)

@@ -10,7 +10,7 @@
 
 #include <linux/errqueue.h>
 
-#include "bench.h"
+#include "see.h"
 
 #define CQ_ENTRIES	1024
 #define TAG		0xf00dULL
@@ -124,15 +124,6 @@ static void submit_batch(struct bench *b)
 		fail("submit: %d of %u requests", ret, row->batch);
 }
 
-static void see_notif(struct bench *b, const struct io_uring_cqe *cqe)
-{
-	if (!cqe->res)
-		return;
-	if (!b->report || cqe->res != (int)IORING_NOTIF_USAGE_ZC_COPIED)
-		fail("a notification's res is %d", cqe->res);
-	b->copied = true;
-}
-
 static void see_request(struct bench *b, const struct io_uring_cqe *cqe)
 {
 	if (cqe->res != (int)b->row->bytes)
@@ -144,28 +135,10 @@ static void see_request(struct bench *b, const struct io_uring_cqe *cqe)
 
 static void see_batch(struct bench *b)
 {
-	unsigned int requests = b->row->batch, notifs = b->notifs;
-	struct io_uring_cqe *cqe;
-	int ret;
-
-	while (requests || notifs) {
-		ret = io_uring_wait_cqe(&b->ring, &cqe);
-		if (ret)
-			fail("wait: %s", strerror(-ret));
-		if (cqe->flags & IORING_CQE_F_NOTIF) {
-			if (!notifs--)
-				fail("a notification too many");
-			see_notif(b, cqe);
-		} else {
-			if (!requests--)
-				fail("a CQE too many");
-			see_request(b, cqe);
-		}
-		io_uring_cqe_seen(&b->ring);
-	}
+	see_cqes(b, b->row->batch, b->notifs, see_request);
 }
 
-void work_batch(struct bench *b)
+static void work_batch(struct bench *b)
 {
 	if (uses_ring(b->row)) {
 		submit_batch(b);
@@ -191,17 +164,19 @@ bool work_is_over(struct bench *b)
 
 static unsigned int expected_notifs(const struct row *row)
 {
+	const unsigned int requests = ways_requests(row);
+
 	if (row->mode == SEND_ZC)
 		return row->batch;
 	switch (row->flush) {
 	case BATCH:
 		return 1;
 	case EIGHT:
-		return row->batch / 8;
+		return requests / 8;
 	case EVERY:
-		return row->batch;
+		return requests;
 	case AFTER:
-		return row->batch / row->after;
+		return requests / row->after;
 	default:
 		return 0;
 	}
@@ -211,6 +186,8 @@ static void register_slot(struct bench *b)
 {
 	struct io_uring_notification_slot slot = {
 		.tag = TAG,
+		.flags = (b->row->merge ? IORING_NOTIF_SLOT_MERGE : 0) |
+			 (b->row->segments ? IORING_NOTIF_SLOT_SEGMENTS : 0),
 		.copy_below = b->row->copy_below,
 		.flush_after = b->row->after,
 	};
@@ -233,7 +210,10 @@ void work_open(struct bench *b)
 	struct iovec iov = { b->data, MAX_BYTES };
 	int ret;
 
+	b->batch = work_batch;
 	b->notifs = expected_notifs(b->row);
+	if (has_way(b->row))
+		ways_open(b);
 	b->next_id = 0;
 	if (!uses_ring(b->row))
 		return;

@@ -60,7 +60,7 @@ class BareRun(vm.Run):
         (self.folder / "command").write_text(command + "\n", encoding="utf-8")
         found = dict(host_files()) | files
         found |= {"init": PROJECT / "scripts/bare-init.sh", "command": self.folder / "command"}
-        if self.settings.module and self.image.modules:
+        if self.settings.module and self.image.modules and self.image.flavour.patched:
             module = next(Path(self.image.modules).rglob(f"{vm.MODULE}.ko"), None)
             if not module:
                 raise Fail(f"{self.image.folder} has no {vm.MODULE}.ko; remove the folder, and it is made again")

@@ -25,7 +25,12 @@ TCP_BATCH = 8
 COPY_BELOW = 4096
 # Of one row: the least of so many is the figure, and a timer interrupt is in some of the long ones
 WINDOWS = {1: 200, 8: 120, 128: 40}
-LINE = re.compile(r"row (?P<text>.*) least=(\d+) same=(\d+) p25=(\d+) p50=(\d+) p75=(\d+) receiver=(\d+)$")
+# A header of 24 bytes and a page; with SEGMENTS the header alone is below
+HEADER_BYTES, SEGMENT_BELOW = 24 + 4096, 512
+# A train of 46 datagrams, by UDP_SEGMENT
+TRAIN_BYTES, TRAIN_SEGMENT = 46 * 1400, 1400
+LINE = re.compile(r"row (?P<text>.*) least=(\d+) same=(\d+) p25=(\d+) p50=(\d+) p75=(\d+) receiver=(\d+) packets=(\d+)$")
+MISSING = re.compile(r"missing (?P<text>.*): (?P<what>[^:]*)$")
 
 
 @dataclass(frozen=True)
@@ -40,23 +45,49 @@ class Work:
     bytes: int
     batch: int
     ring: str
+    # How, if not as ever: words with commas between them, those of bench/row.c
+    how: str = ""
 
     def text(self) -> str:
         """The row as the client reads it."""
         return (f"{self.mode} {self.buffer} {self.flush or '-'} {self.copy_below} {self.proto} "
-                f"{self.bytes} {self.batch} {self.ring} {WINDOWS[self.batch]}")
+                f"{self.bytes} {self.batch} {self.ring} {WINDOWS[self.batch]} {self.how}").rstrip()
+
+    def number(self, word: str) -> int:
+        """The number of a word of `how`, 0 where it is not there."""
+        return next((int(n) for name, _, n in (part.partition(":") for part in self.how.split(",")) if name == word), 0)
+
+    def has(self, word: str) -> bool:
+        """Whether `how` has this word."""
+        return word in self.how.split(",")
+
+    @property
+    def datagrams(self) -> int:
+        """Of one request."""
+        return -(-self.bytes // self.number("gso")) if self.number("gso") else 1
 
     def name(self) -> str:
         """What a person calls this way of sending, whatever it sends."""
+        names = {"send": "send(2)", "msg_zerocopy": "MSG_ZEROCOPY", "io_send": "SEND", "sendmmsg": "sendmmsg(2)"}
+        said = names.get(self.mode, f"SEND_ZC {self.buffer}")
         if self.mode == "slot":
-            below = f", copy_below {self.copy_below}" if self.copy_below else ""
-            return f"slot {self.buffer}, flush {self.flush}{below}"
-        names = {"send": "send(2)", "msg_zerocopy": "MSG_ZEROCOPY", "io_send": "SEND"}
-        return names.get(self.mode, f"SEND_ZC {self.buffer}")
+            # With MERGE a notification is the CQE of a request
+            ends = {"after:1": "", "batch": " batch"}.get(self.flush or "", f" {self.flush}")
+            said = f"slot {self.buffer}, " + (f"merge{ends}" if self.has("merge") else f"flush {self.flush}")
+        if self.number("many"):
+            said = f"slot {self.buffer}, {self.number('many')} in an SQE"
+        if self.has("skip"):
+            said += ", skip"
+        if self.copy_below:
+            said += f", {'segments below' if self.has('segments') else 'copy_below'} {self.copy_below}"
+        return said
 
     def place(self) -> str:
         """What it sends, and how much of it at a time."""
-        return f"{self.proto}, {self.ring} ring, batch of {self.batch}"
+        what = ", with a header" if self.has("header") else ""
+        if self.number("gso"):
+            what = f", datagrams of {self.number('gso')}"
+        return f"{self.proto}{what}, {self.ring} ring, batch of {self.batch}"
 
 
 @dataclass(frozen=True)
@@ -66,6 +97,8 @@ class Row:
     work: Work
     instructions: float | None = None
     receiver: float | None = None
+    # That left for a request, where there is more to say than one for each datagram
+    packets: float | None = None
     per_second: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -76,6 +109,10 @@ class Row:
     def to_json(self) -> dict[str, object]:
         """As bench.json has it."""
         found: dict[str, object] = asdict(self.work)
+        if not self.work.how:
+            del found["how"]
+        if self.packets is not None:
+            found["packets_per_request"] = self.packets
         if self.instructions is None:
             return found | {"requests_per_second": self.per_second}
         found["instructions_per_request"] = self.instructions
@@ -92,6 +129,8 @@ class Results:
     accel: str
     rows: list[Row]
     scale: list[Scale] = field(default_factory=list)
+    # What the kernel lacks for a row that was not measured
+    missing: dict[Work, str] = field(default_factory=dict)
 
     def save(self, path: Path) -> None:
         """Write bench.json, a row a line."""
@@ -106,8 +145,9 @@ def load(path: Path) -> Results:
     """Read a bench.json."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        rows = [Row(Work(**{f.name: row[f.name] for f in fields(Work)}), row.get("instructions_per_request"),
-                    row.get("receiver_instructions_per_request"), row.get("requests_per_second", {}))
+        rows = [Row(Work(**{f.name: row[f.name] for f in fields(Work) if f.name in row or f.name != "how"}),
+                    row.get("instructions_per_request"), row.get("receiver_instructions_per_request"),
+                    row.get("packets_per_request"), row.get("requests_per_second", {}))
                 for row in found["rows"]]
         return Results(found["kernel"], found["accel"], rows, [Scale(**one) for one in found.get("scale", ())])
     except OSError as error:
@@ -138,15 +178,61 @@ def works(proto: str, size: int, batch: int, ring: str) -> list[Work]:
             for mode, buffer, flush, below in ways(batch, ring)]
 
 
+def newer_ways(proto: str, batch: int, ring: str) -> Iterator[tuple[str, str, str | None, int, str]]:
+    """Those that say how: mode, buffer, flush, copy_below, how."""
+    for buffer, below in (("registered", 0), ("plain", 0), ("plain", COPY_BELOW)):
+        yield "slot", buffer, "after:1", below, "merge"
+    if batch > 1:
+        yield "io_send", "plain", None, 0, "skip"
+        yield "slot", "registered", "batch", 0, "skip"
+        yield "slot", "registered", "batch", 0, "merge,skip"
+    if proto.startswith("udp") and batch == 128:
+        if ring == "plain":
+            yield "sendmmsg", "plain", None, 0, ""
+        yield "slot", "registered", "batch", 0, "many:64"
+        yield "slot", "registered", "batch", 0, "many:128"
+        yield "slot", "plain", "batch", COPY_BELOW, "many:128"
+
+
+def newer(proto: str, size: int, batch: int, ring: str) -> list[Work]:
+    """All such rows of one place."""
+    return [Work(mode, buffer, flush, below, proto, size, batch, ring, how)
+            for mode, buffer, flush, below, how in newer_ways(proto, batch, ring)]
+
+
+def headers(proto: str, batch: int) -> list[Work]:
+    """A short header and a plain page, in one request."""
+    ways_there = (("io_send", None, 0, "header"), ("send_zc", None, 0, "header"), ("slot", "batch", 0, "header"),
+                  ("slot", "batch", SEGMENT_BELOW, "segments,header"), ("slot", "batch", 2 * COPY_BELOW, "header"))
+    return [Work(mode, "plain", flush, below, proto, HEADER_BYTES, batch, "plain", how)
+            for mode, flush, below, how in ways_there]
+
+
+def trains(batch: int) -> list[Work]:
+    """Many datagrams as one packet, until the device sends them."""
+    how = f"gso:{TRAIN_SEGMENT}"
+    ways_there = (("send", "plain", None, how), ("msg_zerocopy", "plain", None, how), ("io_send", "plain", None, how),
+                  *(("send_zc", buffer, None, how) for buffer in ("plain", "registered", "huge")),
+                  *(("slot", buffer, "batch", how) for buffer in ("plain", "registered", "huge")),
+                  ("slot", "registered", "after:1", f"merge,{how}"), ("slot", "huge", "batch", f"many:{batch},{how}"))
+    return [Work(mode, buffer, flush, 0, "udp4", TRAIN_BYTES, batch, "plain", way)
+            for mode, buffer, flush, way in ways_there]
+
+
 def matrix(quick: bool) -> list[Work]:
-    """The rows of a run, in the order in which they are measured."""
+    """The rows of a run, in the order in which they are measured: at the end those that came last."""
     if quick:
         return [work for size in QUICK_BYTES for work in works("udp4", size, 128, "plain")] \
-            + works("udp4", 4000, 1, "plain")
+            + works("udp4", 4000, 1, "plain") + newer("udp4", 4000, 128, "plain") + headers("udp4", 128)
     udp = [work for proto in ("udp4", "udp6") for ring in ("plain", "defer") for batch in BATCHES
            for size in UDP_BYTES for work in works(proto, size, batch, ring)]
-    return udp + [work for proto in ("tcp4", "tcp6") for ring in ("plain", "defer")
-                  for size in TCP_BYTES for work in works(proto, size, TCP_BATCH, ring)]
+    tcp = [work for proto in ("tcp4", "tcp6") for ring in ("plain", "defer")
+           for size in TCP_BYTES for work in works(proto, size, TCP_BATCH, ring)]
+    late = [work for size in UDP_BYTES for ring in ("plain", "defer") for work in newer("udp4", size, 128, ring)]
+    late += [work for batch in (1, 8) for work in newer("udp4", 4000, batch, "plain")]
+    late += newer("udp6", 4000, 128, "plain")
+    late += [work for size in TCP_BYTES for work in newer("tcp4", size, TCP_BATCH, "plain")]
+    return udp + tcp + late + headers("udp4", 128) + headers("tcp4", TCP_BATCH) + trains(128)
 
 
 def parse(work: Work, line: str, counts: bool) -> Row:
@@ -154,15 +240,16 @@ def parse(work: Work, line: str, counts: bool) -> Row:
     found = LINE.match(line)
     if not found or found["text"] != work.text():
         raise Fail(f"the client printed `{line}` where the row `{work.text()}` was to come; see the log")
-    least, _, low, middle, high, receiver = (int(n) for n in found.groups()[1:])
+    least, _, low, middle, high, receiver, left = (int(n) for n in found.groups()[1:])
     if not least:
         raise Fail(f"the row `{work.text()}` took no time at all; the guest's clock is wrong, see the log")
+    tcp = work.proto.startswith("tcp")
+    packets = left / (work.batch * WINDOWS[work.batch]) if tcp and work.how else None
     if counts:
-        apart = receiver / work.batch if work.proto.startswith("tcp") else None
-        return Row(work, least / work.batch, apart)
+        return Row(work, least / work.batch, receiver / work.batch if tcp else None, packets)
     # The slower quarter of the windows is the lower quartile
     speed = {name: round(work.batch * 1e9 / ns, 1) for name, ns in (("median", middle), ("p25", high), ("p75", low))}
-    return Row(work, per_second=speed)
+    return Row(work, packets=packets, per_second=speed)
 
 
 class Reader:
@@ -172,6 +259,7 @@ class Reader:
         self.wanted, self.counts, self.step = wanted, counts, step
         self.rows: list[Row] = []
         self.scale: list[Scale] = []
+        self.missing: dict[Work, str] = {}
         self.wrong = ""
         self.rest = b""
 
@@ -187,25 +275,35 @@ class Reader:
             return
         if line.startswith("error "):
             self.wrong = line.removeprefix("error ")
-        elif line.startswith("row ") and len(self.rows) < len(self.wanted):
-            self.rows.append(parse(self.wanted[len(self.rows)], line, self.counts))
-            self.step.update(len(self.rows))
+        elif line.startswith(("row ", "missing ")) and self.next:
+            missing = MISSING.match(line)
+            if missing and missing["text"] == self.next.text():
+                self.missing[self.next] = missing["what"]
+            else:
+                self.rows.append(parse(self.next, line, self.counts))
+            self.step.update(len(self.rows) + len(self.missing))
         elif line.startswith("scale "):
             self.scale.append(bench_scale.parse(line))
         else:
             say(f"  {line}")
 
+    @property
+    def next(self) -> Work | None:
+        """The row that is to be answered next."""
+        done = len(self.rows) + len(self.missing)
+        return self.wanted[done] if done < len(self.wanted) else None
+
     def all_rows(self) -> list[Row]:
         """Every row that was asked for; a Fail that names the one that went wrong."""
         if self.wrong:
             raise Fail(f"the benchmark's own check failed: {self.wrong}")
-        if len(self.rows) != len(self.wanted):
-            raise Fail(f"the client ended before the row `{self.wanted[len(self.rows)].text()}`; see the log")
+        if self.next:
+            raise Fail(f"the client ended before the row `{self.next.text()}`; see the log")
         return self.rows
 
 
 def measure(image: Image, virtme: Path, settings: vm.Settings, programs: Path, wanted: list[Work], scale: bool,
-            folder: Path) -> tuple[list[Row], list[Scale]]:
+            folder: Path) -> tuple[list[Row], list[Scale], dict[Work, str]]:
     """Boot once, and have one client run all rows; then measure what many slots and notifiers cost, if asked for."""
     counts = settings.accel == "icount"
     listed = folder / "rows"
@@ -218,6 +316,8 @@ def measure(image: Image, virtme: Path, settings: vm.Settings, programs: Path, w
             command = "/bench/guest.sh /client --instructions --file /rows"
             if scale:
                 command += " && /bench/guest.sh /scale"
+            if image.flavour.name == "mitigated":
+                command += " && cd /sys/devices/system/cpu/vulnerabilities && { grep Mitigation * || :; }"
             result = bare.in_bare_vm(image, virtme, settings, files, command, reader.data)
         else:
             command = shlex.join([str(PROJECT / "bench/guest.sh"), str(programs / "client"), "--file", str(listed)])
@@ -228,4 +328,4 @@ def measure(image: Image, virtme: Path, settings: vm.Settings, programs: Path, w
     rows = reader.all_rows()
     if scale:
         bench_scale.check(reader.scale)
-    return rows, reader.scale
+    return rows, reader.scale, reader.missing

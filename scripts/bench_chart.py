@@ -10,15 +10,16 @@ import matplotlib  # type: ignore[import-not-found]
 from matplotlib import pyplot
 from matplotlib.ticker import NullLocator  # type: ignore[import-not-found]
 
-# mode, buffer, flush, copied below a size; name, colour, line
+# mode, buffer, flush, copied below a size, how; name, colour, line
 LINES = (
-    ("send", "plain", None, False, "send(2)", "#999999", "--"),
-    ("msg_zerocopy", "plain", None, False, "MSG_ZEROCOPY", "#8c6d31", "--"),
-    ("io_send", "plain", None, False, "IORING_OP_SEND", "#555555", "-"),
-    ("send_zc", "registered", None, False, "IORING_OP_SEND_ZC", "#d62728", "-"),
-    ("slot", "registered", "every", False, "slot, a notification each", "#9ecae1", "-"),
-    ("slot", "registered", "batch", False, "slot, one notification a batch", "#1f77b4", "-"),
-    ("slot", "plain", "batch", True, "the same, plain buffers, copy_below", "#2ca02c", "-"),
+    ("send", "plain", None, False, "", "send(2)", "#999999", "--"),
+    ("msg_zerocopy", "plain", None, False, "", "MSG_ZEROCOPY", "#8c6d31", "--"),
+    ("io_send", "plain", None, False, "", "IORING_OP_SEND", "#555555", "-"),
+    ("send_zc", "registered", None, False, "", "IORING_OP_SEND_ZC", "#d62728", "-"),
+    ("slot", "registered", "after:1", False, "merge", "slot, one CQE each", "#9ecae1", "-"),
+    ("slot", "registered", "batch", False, "", "slot, one notification a batch", "#1f77b4", "-"),
+    ("slot", "registered", "batch", False, "many:128", "slot, 128 datagrams a request", "#08306b", "-"),
+    ("slot", "plain", "batch", True, "", "one notification a batch, plain buffers, copy_below", "#2ca02c", "-"),
 )
 # Beyond that a mode is out of the comparison
 RATIO_TOP = 1.5
@@ -29,7 +30,7 @@ def points(rows: list[dict[str, Any]], line: tuple[Any, ...]) -> dict[int, float
     found = {}
     for row in rows:
         if ((row["proto"], row["batch"], row["ring"]) == ("udp4", 128, "plain")
-                and (row["mode"], row["buffer"], row["flush"], row["copy_below"] > 0) == line[:4]):
+                and (row["mode"], row["buffer"], row["flush"], row["copy_below"] > 0, row.get("how", "")) == line[:5]):
             figure = row.get("instructions_per_request")
             found[row["bytes"]] = row["requests_per_second"]["median"] if figure is None else figure
     return found
@@ -38,13 +39,14 @@ def points(rows: list[dict[str, Any]], line: tuple[Any, ...]) -> dict[int, float
 def draw(results: dict[str, Any], folder: Path) -> None:
     """Both panels, into both files."""
     counts = results["accel"] == "icount"
-    lines = [(line, points(results["rows"], line)) for line in LINES]
+    # A kernel that lacks something has no points for it
+    lines = [(line, found) for line in LINES if (found := points(results["rows"], line))]
     base = points(results["rows"], LINES[3])
     sizes = sorted({size for _, found in lines for size in found})
     place = {size: n for n, size in enumerate(sizes)}
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4.6))
     for line, found in lines:
-        style = {"label": line[4], "color": line[5], "linestyle": line[6], "marker": "o", "markersize": 4}
+        style = {"label": line[5], "color": line[6], "linestyle": line[7], "marker": "o", "markersize": 4}
         shown = sorted(size for size in found if size in base)
         left.plot([place[size] for size in sorted(found)], [found[size] for size in sorted(found)], **style)
         right.plot([place[size] for size in shown], [found[size] / base[size] for size in shown], **style)
@@ -54,7 +56,7 @@ def draw(results: dict[str, Any], folder: Path) -> None:
     if ticks:
         left.set_yticks(ticks, [f"{n:,}" for n in ticks])
         left.yaxis.set_minor_locator(NullLocator())
-    what = "instructions per request" if counts else "requests per second"
+    what = "instructions per datagram" if counts else "datagrams per second"
     left.set_title(f"{what}, user and kernel" if counts else what)
     right.set_title(f"ratio to SEND_ZC ({'lower' if counts else 'higher'} is better)")
     if counts:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """What a person reads of a benchmark: its table, and what changed against an earlier run."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,8 +16,10 @@ TCP_NOISE = 0.001
 
 
 def reference(work: Work) -> Work:
-    """The row that the ratios of a place are to: SEND_ZC from a registered buffer."""
-    return Work("send_zc", "registered", None, 0, work.proto, work.bytes, work.batch, work.ring)
+    """The row that the ratios of a place are to: SEND_ZC from a registered buffer, or from plain ones with a header."""
+    how = "header" if work.has("header") else f"gso:{work.number('gso')}" if work.number("gso") else ""
+    buffer = "plain" if work.has("header") else "registered"
+    return Work("send_zc", buffer, None, 0, work.proto, work.bytes, work.batch, work.ring, how)
 
 
 def one_table(rows: list[Row], title: str, cell: Callable[[Row], str]) -> Iterator[str]:
@@ -38,15 +41,16 @@ def table(results: Results) -> Iterator[str]:
     def with_ratio(row: Row) -> str:
         """A figure, and its ratio where SEND_ZC was measured too."""
         base = figures.get(reference(row.work))
-        shown = f"{row.figure:.0f}"
-        return shown + (f" {row.figure / base:6.3f}" if base else "")
+        each = row.figure / row.work.datagrams if counts else row.figure * row.work.datagrams
+        return f"{each:.{1 if row.work.datagrams > 1 and counts else 0}f}" + (f" {row.figure / base:6.3f}" if base else "")
 
     def spread(row: Row) -> str:
         """The quartiles of a figure."""
         return f"{row.per_second['p25']:.0f}-{row.per_second['p75']:.0f}"
 
     yield (f"{'instructions' if counts else 'requests'} per {'request' if counts else 'second, the median'}, "
-           "and the ratio to SEND_ZC registered, by the bytes of a request")
+           "and the ratio to SEND_ZC registered (with a header: plain), by the bytes of a request")
+    yield "where requests have many datagrams, and in trains: per datagram"
     yield ""
     for place in dict.fromkeys(row.work.place() for row in results.rows):
         rows = [row for row in results.rows if row.work.place() == place]
@@ -55,6 +59,15 @@ def table(results: Results) -> Iterator[str]:
             yield from one_table(rows, f"{place}: quartiles", spread)
         elif rows[0].receiver is not None:
             yield from one_table(rows, f"{place}: reading", lambda row: f"{row.receiver:.0f}")
+        if any(row.work.has("header") and row.packets is not None for row in rows):
+            yield from one_table(rows, f"{place}: packets per request", lambda row: f"{row.packets:.2f}")
+    yield from not_measured(results)
+
+
+def not_measured(results: Results) -> Iterator[str]:
+    """What the kernel lacks, and for how many rows."""
+    for what, nr in Counter(results.missing.values()).items():
+        yield f"not measured: {nr} rows, this kernel has no {what}"
 
 
 def only_in(rows: set[Work], where: str) -> Iterator[str]:

@@ -34,11 +34,14 @@ class Flavour:
     def must(self) -> tuple[str, ...]:
         """Options that kconfig must take as they are asked for."""
         return ("CONFIG_RUST", "CONFIG_MODULES", "CONFIG_IO_URING", "CONFIG_IO_URING_NOTIF",
-                "CONFIG_IO_URING_NOTIF_KUNIT_TEST", "CONFIG_ARM64_64K_PAGES")
+                "CONFIG_IO_URING_NOTIF_KUNIT_TEST", "CONFIG_ARM64_64K_PAGES",
+                "CONFIG_MITIGATION_RETPOLINE", "CONFIG_MITIGATION_RETHUNK")
 
 
 FLAVOURS = {flavour.name: flavour for flavour in (
     Flavour("release", "what make run and make bench measure", ("release",), objects=1810),
+    Flavour("mitigated", "the same with mitigations for the vulnerabilities of processors", ("release", "mitigated"),
+            objects=1810),
     Flavour("debug", "KASAN, lockdep, kmemleak, fault injection, KCOV", ("debug",), leaks=True),
     Flavour("kcsan", "KCSAN, races between CPUs", ("kcsan",), parallel=True),
     Flavour("net", "kTLS, sockmap, MPTCP, IPsec, tunnels, bridge, bonding, VLAN, netfilter, fq, SCTP", ("release", "net")),

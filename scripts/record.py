@@ -30,9 +30,11 @@ def parse_row(text: str) -> Work:
     words = text.split()
     names = [f.name for f in fields(Work)]
     try:
-        given = dict(zip(names, words, strict=True))
+        # `how` may be left out
+        given = dict(zip(names, words + [""] * (len(words) == len(names) - 1), strict=True))
         work = Work(given["mode"], given["buffer"], None if given["flush"] == "-" else given["flush"],
-                    int(given["copy_below"]), given["proto"], int(given["bytes"]), int(given["batch"]), given["ring"])
+                    int(given["copy_below"]), given["proto"], int(given["bytes"]), int(given["batch"]), given["ring"],
+                    given["how"])
     except ValueError as error:
         raise Fail(f"ROW={text} is no row; say {' '.join(names)} as bench.json does (flush -: none), "
                    f"for example ROW='{DEFAULT}'") from error

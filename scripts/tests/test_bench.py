@@ -18,12 +18,15 @@ from common import Fail, Step  # noqa: E402
 
 ZC = Work("send_zc", "registered", None, 0, "udp4", 4000, 128, "plain")
 SLOT = Work("slot", "registered", "after:8", 0, "udp4", 4000, 128, "plain")
+MANY = Work("slot", "registered", "batch", 0, "udp4", 4000, 128, "plain", "many:64")
+TRAIN = Work("slot", "huge", "after:1", 0, "udp4", 64400, 128, "plain", "merge,gso:1400")
+HEADER = Work("slot", "plain", "batch", 512, "tcp4", 4120, 8, "plain", "segments,header")
 TCP = Work("io_send", "plain", None, 0, "tcp6", 1024, 8, "defer")
 
 
-def answer(work: Work, least: int = 128000) -> str:
+def answer(work: Work, least: int = 128000, packets: int = 5120) -> str:
     """A line as the client prints it."""
-    return f"row {work.text()} least={least} same=9 p25={least} p50={least * 2} p75={least * 4} receiver=80"
+    return f"row {work.text()} least={least} same=9 p25={least} p50={least * 2} p75={least * 4} receiver=80 packets={packets}"
 
 
 class BenchTest(unittest.TestCase):
@@ -44,13 +47,38 @@ class BenchTest(unittest.TestCase):
         self.assertLessEqual(set(quick), set(full))
         for work in full:
             self.assertEqual(work.mode == "slot", work.flush is not None)
-            self.assertTrue(work.batch % 8 == 0 or work.flush in (None, "batch", "every"), work)
+            self.assertTrue(work.batch % 8 == 0 or work.flush in (None, "batch", "every", "after:1"), work)
+            self.assertEqual(work.batch % (work.number("many") or 1), 0)
             self.assertTrue(reference_is_there(work, full), work)
 
     def test_instructions(self) -> None:
         """an instruction count is divided by the batch, and only TCP has a receiver"""
         rows = self.read([SLOT, TCP], [answer(SLOT), answer(TCP)])
         self.assertEqual([(row.instructions, row.receiver) for row in rows], [(1000, None), (16000, 10)])
+
+    def test_how(self) -> None:
+        """the client reads how in a tenth word; a person reads it in the name, and the place of what is sent otherwise"""
+        self.assertEqual(len(ZC.text().split()), 9)
+        self.assertEqual(MANY.text().split()[9], "many:64")
+        self.assertEqual([work.name() for work in (MANY, TRAIN, HEADER)],
+                         ["slot registered, 64 in an SQE", "slot huge, merge", "slot plain, flush batch, segments below 512"])
+        self.assertEqual((TRAIN.datagrams, MANY.datagrams), (46, 1))
+        self.assertEqual(bench_report.reference(HEADER).name(), "SEND_ZC plain")
+        self.assertEqual(len({work.place() for work in (MANY, TRAIN, HEADER, TCP)}), 4)
+
+    def test_missing(self) -> None:
+        """a row that this kernel lacks something for is no error, and is named"""
+        reader = bench.Reader([ZC, MANY, SLOT], True, Step("reading"))
+        lines = (answer(ZC), f"missing {MANY.text()}: IORING_SEND_ZC_MANY", answer(SLOT))
+        reader.data("".join(line + "\r\n" for line in lines).encode())
+        self.assertEqual([row.work for row in reader.all_rows()], [ZC, SLOT])
+        shown = list(bench_report.table(Results("7.3", "icount", reader.rows, missing=reader.missing)))
+        self.assertEqual(shown[-1], "not measured: 1 rows, this kernel has no IORING_SEND_ZC_MANY")
+
+    def test_packets(self) -> None:
+        """the packets of a header and its page are counted on TCP"""
+        rows = self.read([HEADER, TCP], [answer(HEADER, packets=1920), answer(TCP)])
+        self.assertEqual([row.packets for row in rows], [2.0, None])
 
     def test_wall_time(self) -> None:
         """elsewhere it is requests per second, the slow windows the lower quartile"""
@@ -70,7 +98,7 @@ class BenchTest(unittest.TestCase):
         wall = Row(SLOT, per_second={"median": 2.0, "p25": 1.0, "p75": 3.0})
         scale = [Scale("slots", 8, 3533.0625), Scale("slot", 32768, bytes_each=32.0),
                  Scale("held_acked_slot", 60000, instructions_held=2600)]
-        for results in (Results("7.3", "icount", [Row(ZC, 3493.453125), Row(TCP, 11.5, 2.25)], scale),
+        for results in (Results("7.3", "icount", [Row(ZC, 3493.453125), Row(TCP, 11.5, 2.25), Row(HEADER, 9.5, 1.0, 1.0)], scale),
                         Results("7.3", "kvm", [wall])):
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / "bench.json"
@@ -117,6 +145,12 @@ class BenchTest(unittest.TestCase):
         text = "\n".join(bench_report.table(Results("7.3", "icount", [Row(ZC, 1000.0), Row(SLOT, 900.0), Row(TCP, 7.0, 3.0)])))
         for part in ("900  0.900", "1000  1.000", "tcp6, defer ring, batch of 8: reading"):
             self.assertIn(part, text)
+
+    def test_trains(self) -> None:
+        """what a train costs is shown for each of its datagrams"""
+        reference = bench_report.reference(TRAIN)
+        rows = [Row(TRAIN, 46 * 75.0), Row(reference, 46 * 100.0)]
+        self.assertIn(" 75.0  0.750", "\n".join(bench_report.table(Results("7.3", "icount", rows))))
 
 
 def reference_is_there(work: Work, full: list[Work]) -> bool:
