@@ -7,11 +7,14 @@
  *
  *	copy	 at its CQE,
  *	send_zc	 at its second CQE, its notification,
- *	slot	 at the notification of the notifier that it was attached to.
+ *	slot	 at the notification of the notifier that it was attached to,
+ *	merge	 at its CQE, which is the notification of a notifier of its own.
  *
  * A buffer may take several requests, because a request can send less than it
  * was asked to. Requests are linked, so that what follows such a one does not
- * overtake its rest: it is cancelled, and sent again.
+ * overtake its rest: it is cancelled, and sent again. With merge a request sends
+ * all or fails, and to wait for a CQE would be to wait for the receiver: the next
+ * chain is behind a drain, which waits until the one before is queued.
  */
 #ifndef SENDER_H
 #define SENDER_H
@@ -60,7 +63,7 @@ struct sender {
 int sender_open(struct sender *s);
 void sender_close(struct sender *s);
 struct buffer *get_buffer(struct sender *s);
-void prep_request(struct sender *s, struct buffer *buf, bool last);
+void prep_request(struct sender *s, struct buffer *buf, bool first, bool last);
 void prep_last_flush(struct sender *s);
 int submit_and_reap(struct sender *s);
 

@@ -14,7 +14,8 @@
 
 /*
  * The slot flushes itself: request n is attached to notifier n / per_notif,
- * whatever becomes of it, and there is nothing else to keep track of.
+ * whatever becomes of it, and there is nothing else to keep track of. With merge
+ * each request is the one that flushes.
  */
 static int register_slot(struct sender *s)
 {
@@ -27,6 +28,10 @@ static int register_slot(struct sender *s)
 		.data = (unsigned long)&slot,
 	};
 
+	if (s->mode == MODE_MERGE) {
+		slot.flags = IORING_NOTIF_SLOT_MERGE;
+		slot.flush_after = 1;
+	}
 	return syscall(__NR_io_uring_register, s->ring.ring_fd,
 		       IORING_REGISTER_NOTIFIERS, &reg, sizeof(reg)) ? -errno : 0;
 }
@@ -76,7 +81,7 @@ static int make_ring(struct sender *s)
 		return ret;
 	if (!s->opt->plain && s->mode != MODE_COPY)
 		ret = io_uring_register_buffers(&s->ring, &iov, 1);
-	if (!ret && s->mode == MODE_SLOT)
+	if (!ret && s->mode >= MODE_SLOT)
 		ret = register_slot(s);
 	if (ret)
 		io_uring_queue_exit(&s->ring);
@@ -136,8 +141,8 @@ static struct request *get_request(struct sender *s, struct buffer *buf)
 	return req;
 }
 
-/* Send what is left of a buffer, the next request after it unless @last. */
-void prep_request(struct sender *s, struct buffer *buf, bool last)
+/* Send what is left of a buffer, the @first request of a chain or its @last. */
+void prep_request(struct sender *s, struct buffer *buf, bool first, bool last)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&s->ring);
 	struct request *req = get_request(s, buf);
@@ -147,7 +152,7 @@ void prep_request(struct sender *s, struct buffer *buf, bool last)
 
 	if (!s->opt->plain)
 		zc_flags |= IORING_RECVSEND_FIXED_BUF;
-	if (s->mode == MODE_SLOT) {
+	if (s->mode >= MODE_SLOT) {
 		zc_flags |= IORING_SEND_ZC_NOTIF_SLOT;
 		req->seq = s->attached++ / s->opt->per_notif;
 	}
@@ -159,8 +164,15 @@ void prep_request(struct sender *s, struct buffer *buf, bool last)
 	if (!last)
 		sqe->flags |= IOSQE_IO_LINK;
 	sqe->user_data = req - s->reqs;
-	s->chain++;
 	s->out->requests++;
+	if (s->mode != MODE_MERGE) {
+		s->chain++;
+		return;
+	}
+	/* it is on its way, and whole */
+	buf->sent = buf->len;
+	if (first)
+		sqe->flags |= IOSQE_IO_DRAIN;
 }
 
 /* The last notifier has fewer requests than it waits for. */
@@ -191,6 +203,20 @@ static void on_notification(struct sender *s, const struct io_uring_cqe *cqe)
 			put_request(s, &s->reqs[i]);
 }
 
+/* All that becomes of a request is in its one CQE. */
+static void on_merged(struct sender *s, const struct io_uring_cqe *cqe)
+{
+	struct request *req = &s->reqs[cqe->user_data];
+
+	s->out->notifications++;
+	if (cqe->flags & IORING_CQE_F_ZC_COPIED)
+		s->out->copied++;
+	/* the rest of its chain is cancelled */
+	if (!s->error && cqe->res != (int)req->buf->len)
+		s->error = cqe->res < 0 ? cqe->res : -EIO;
+	put_request(s, req);
+}
+
 static void on_cqe(struct sender *s, const struct io_uring_cqe *cqe)
 {
 	struct request *req;
@@ -198,6 +224,10 @@ static void on_cqe(struct sender *s, const struct io_uring_cqe *cqe)
 	s->out->cqes++;
 	if (cqe->flags & IORING_CQE_F_NOTIF) {
 		on_notification(s, cqe);
+		return;
+	}
+	if (s->mode == MODE_MERGE) {
+		on_merged(s, cqe);
 		return;
 	}
 	/* only one that failed has a CQE */

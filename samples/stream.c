@@ -13,6 +13,7 @@ static const char * const mode_names[NR_MODES] = {
 	[MODE_COPY] = "copy",
 	[MODE_SEND_ZC] = "send_zc",
 	[MODE_SLOT] = "slot",
+	[MODE_MERGE] = "merge",
 };
 
 static const char * const proto_names[] = { "tcp", "udp" };
@@ -29,12 +30,13 @@ static const char usage_text[] =
 "  --port PORT         of the control connection (" DEFAULT_PORT ")\n"
 "  --file FILE         what to send\n"
 "  --mode MODE         copy: IORING_OP_SEND; send_zc: mainline's\n"
-"                      IORING_OP_SEND_ZC; slot: notification slots; all (all)\n"
+"                      IORING_OP_SEND_ZC; slot: notification slots; merge:\n"
+"                      the same, one CQE a request; all (all)\n"
 "  --proto PROTO       tcp, udp, or both (both)\n"
 "  --bytes N           bytes in a request, and in a datagram (8192)\n"
 "  --batch N           requests in a submission (16)\n"
 "  --per-notif N       slot mode: requests that share a notification (32)\n"
-"  --buffers KIND      registered or plain, of send_zc and slot (registered)\n";
+"  --buffers KIND      registered or plain, but of copy (registered)\n";
 
 static int bad_usage(const char *what)
 {
@@ -142,6 +144,7 @@ static void print_legend(const struct options *opt)
 	       "%u bytes a request, %u requests a submission, %s buffers, in slot mode %u requests a\n"
 	       "notification. copy: IORING_OP_SEND. send_zc: mainline's IORING_OP_SEND_ZC, two CQEs a request.\n"
 	       "slot: SEND_ZC through a notification slot, one CQE says that all buffers of the notifier are free.\n"
+	       "merge: the same, but a request's own CQE comes as its buffer is free, and there is no other.\n"
 	       "zero-copied is what the notifications report (IORING_SEND_ZC_REPORT_USAGE); mainline's SEND_ZC\n"
 	       "calls a request copied also when it shares a packet buffer with the one before it (on TCP).\n"
 	       "Times are the sender's, without reading the file; in an emulated machine they are no benchmark.\n",
@@ -151,7 +154,7 @@ static void print_legend(const struct options *opt)
 
 static const char *explain(int err, enum mode mode)
 {
-	if (mode == MODE_SLOT && (err == -EOPNOTSUPP || err == -EINVAL))
+	if (mode >= MODE_SLOT && (err == -EOPNOTSUPP || err == -EINVAL))
 		return "no notification slots in this kernel (io_uring_notif)";
 	return strerror(-err);
 }
@@ -206,7 +209,7 @@ int main(int argc, char **argv)
 	struct options opt = {
 		.port = DEFAULT_PORT, .bytes = 8192, .batch = 16,
 		.per_notif = 32, .protos = { true, true },
-		.modes = { true, true, true },
+		.modes = { true, true, true, true },
 	};
 	int name, ret;
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * stream: send a file by copy, by IORING_OP_SEND_ZC and through notification
- * slots, and check at the far end that it arrived whole.
+ * slots, with a CQE for many requests or for each of them, and check at the far
+ * end that it arrived whole.
  *
  * For each transfer the sender opens a control connection (TCP) to the
  * receiver, and beside it the socket that the data take. On the control
@@ -28,7 +29,7 @@
 #define PATIENCE_S	20
 #define MAX_DATAGRAM	65507
 
-enum mode { MODE_COPY, MODE_SEND_ZC, MODE_SLOT, NR_MODES };
+enum mode { MODE_COPY, MODE_SEND_ZC, MODE_SLOT, MODE_MERGE, NR_MODES };
 
 enum message_type {
 	MSG_PROTO, MSG_TOTAL, MSG_SIZE, MSG_PORT, MSG_WINDOW, MSG_CREDIT,

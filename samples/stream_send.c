@@ -45,15 +45,19 @@ int sha256_file(const char *path, unsigned char *digest, __u64 *bytes)
 	return n < 0 ? -EIO : 0;
 }
 
-/* Take the receiver's credits, wait for one if there is none left. */
+/*
+ * Take the receiver's credits, wait for one if there is none left. Merged requests
+ * may not be queued yet, which they are only as the ring is looked at.
+ */
 static int take_credits(struct sender *s)
 {
+	const bool busy = s->mode == MODE_MERGE && s->used_reqs;
 	struct pollfd pfd = { .fd = s->ctl, .events = POLLIN };
 	struct message msg;
 	int ret;
 
 	for (;;) {
-		bool wait = s->datagrams == s->credit;
+		bool wait = !busy && s->datagrams == s->credit;
 
 		ret = poll(&pfd, 1, wait ? PATIENCE_S * 1000 : 0);
 		if (ret < 0 && errno == EINTR)
@@ -134,8 +138,16 @@ static int prep_chain(struct sender *s)
 	if (max > s->queued)
 		max = s->queued;
 	for (i = 0; !ret && i < max; i++)
-		prep_request(s, s->queue[i], i == max - 1);
+		prep_request(s, s->queue[i], !i, i == max - 1);
 	return ret;
+}
+
+/* A chain waits for the one before; of merged requests there may be several. */
+static bool may_send(const struct sender *s)
+{
+	if (s->mode == MODE_MERGE)
+		return s->nr_bufs - s->used_bufs >= s->opt->batch;
+	return !s->chain;
 }
 
 static int send_all(struct sender *s)
@@ -143,7 +155,7 @@ static int send_all(struct sender *s)
 	int ret = 0;
 
 	while (!ret && (s->read < s->total || s->used_bufs)) {
-		if (!s->chain)
+		if (may_send(s))
 			ret = prep_chain(s);
 		if (!ret)
 			ret = submit_and_reap(s);
