@@ -89,10 +89,16 @@ struct ring {
 	__u64 attached, notified;
 	/* numbers that have come, by slot */
 	__u64 seen[MAX_SLOTS];
+	/* slots whose requests all bear their notifications, a bit each */
+	unsigned int all_bear;
+	/* there were slots in which some do, and requests that asked for the usage */
+	bool merged, reported;
 };
 
 struct request {
 	bool attached;
+	/* its result at most */
+	int most;
 	unsigned int cqes;
 };
 

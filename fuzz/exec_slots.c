@@ -22,13 +22,30 @@ static void fill(struct ring *ring, const struct op *op,
 		slots[i].tag = ud(UD_SLOT, ring - child.rings, ring->gen, i);
 		slots[i].copy_below = op->a[2];
 		slots[i].flush_after = op->a[3];
+		slots[i].flags = op->a[7] >> 4 * (i % 16) & 0xf;
+		ring->merged |= slots[i].flags & IORING_NOTIF_SLOT_MERGE;
 	}
 	if (op->a[4])
 		slots[0].tag = odd_add(op->a[4]);
-	if (op->a[5] == SLOT_FLAGS)
+	if (op->a[5] == SLOT_FLAGS) {
 		slots[nr - 1].flags = op->a[6];
+		ring->merged = true;
+	}
 	if (op->a[5] == SLOT_RESV)
 		slots[nr - 1].resv[op->a[6] % 3] = op->a[6] >> 2;
+}
+
+/* Slots whose requests all bear their notifications, a bit each. */
+static unsigned int all_bear(const struct io_uring_notification_slot *slots,
+			     unsigned int nr)
+{
+	unsigned int bits = 0, i;
+
+	for (i = 0; i < nr && i < MAX_SLOTS; i++)
+		if (slots[i].flags & IORING_NOTIF_SLOT_MERGE &&
+		    slots[i].flush_after == 1)
+			bits |= 1U << i;
+	return bits;
 }
 
 void exec_slots(const struct op *op)
@@ -39,6 +56,7 @@ void exec_slots(const struct op *op)
 		.flags = op->a[1],
 	};
 	unsigned int nr = reg.nr_slots, size = sizeof(reg), gen = ring->gen;
+	unsigned int bear = ring->all_bear;
 	struct io_uring_notification_slot *slots;
 	const void *arg = &reg;
 
@@ -51,6 +69,7 @@ void exec_slots(const struct op *op)
 		return;
 	child_lock();
 	ring->gen++;
+	ring->all_bear = 0;
 	fill(ring, op, slots, nr);
 	reg.data = (unsigned long)slots;
 	if (op->a[5] == REG_RESV2)
@@ -69,13 +88,16 @@ void exec_slots(const struct op *op)
 		size = op->a[6];
 	child_unlock();
 	if (ring_register(ring, IORING_REGISTER_NOTIFIERS, arg, size)) {
-		if (!child.threads)
+		if (!child.threads) {
 			ring->gen = gen;
+			ring->all_bear = bear;
+		}
 		return;
 	}
 	child_lock();
 	ring->raw_seq = reg.flags & IORING_NOTIF_REG_RAW_SEQ;
 	memset(ring->seen, 0, sizeof(ring->seen));
+	ring->all_bear = child.threads ? 0 : all_bear(slots, nr);
 	/* other memory than ours: nobody knows which tags they have */
 	if (op->a[5] == REG_DATA || op->a[5] == REG_END_OF_MEMORY ||
 	    op->a[5] == REG_POINTER)

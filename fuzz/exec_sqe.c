@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Requests: what stands for an address becomes one. */
+#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <stdlib.h>
@@ -10,7 +11,8 @@
 #include "child.h"
 #include "fuzz.h"
 
-#define SCRATCH_LEN	(128 << 10)
+/* as much as a program needs, or else it changes what the kernel has yet to read */
+#define SCRATCH_LEN	(1024 << 10)
 #define MAX_IOVECS	1026
 
 /* Memory that nobody unmaps: what the kernel reads while it prepares a request. */
@@ -120,6 +122,60 @@ static struct msghdr *make_msg(void)
 	return msg;
 }
 
+static void spoil_dgram(struct io_uring_dgram *one)
+{
+	switch (rnd_below(&aux, 6)) {
+	case 0:
+		one->addr = value64(&aux);
+		break;
+	case 1:
+		one->name = value64(&aux);
+		break;
+	case 2:
+		one->len = value32(&aux);
+		break;
+	case 3:
+		one->name_len = rnd_below(&aux, 32);
+		break;
+	case 4:
+		one->name_len = value32(&aux);
+		break;
+	default:
+		one->resv = value64(&aux);
+		break;
+	}
+}
+
+static struct io_uring_dgram *make_dgrams(unsigned int nr)
+{
+	struct io_uring_dgram *dgrams;
+	unsigned int bad, i;
+
+	/* one that is too many is read by nobody */
+	if (nr > IORING_MAX_SEND_ZC_MANY)
+		nr = IORING_MAX_SEND_ZC_MANY;
+	bad = rnd_one_in(&aux, 6) ? rnd_below(&aux, nr) : nr;
+	dgrams = scratch((nr ?: 1) * sizeof(*dgrams));
+	memset(dgrams, 0, nr * sizeof(*dgrams));
+	for (i = 0; i < nr; i++) {
+		struct io_uring_dgram *one = &dgrams[i];
+
+		one->len = rnd_size(&aux, rnd_one_in(&aux, 8) ? 65507 : 2000);
+		one->addr = (unsigned long)DATA + rnd_below(&aux, DATA_LEN);
+		if (rnd_one_in(&aux, 4)) {
+			one->name = (unsigned long)&child.names[rnd_below(&aux, NR_FDS)];
+			one->name_len = rnd_one_in(&aux, 2) ?
+				sizeof(struct sockaddr_in) :
+				sizeof(struct sockaddr_in6);
+		}
+		if (rnd_one_in(&aux, 8))
+			one->gso_size = rnd_one_in(&aux, 8) ? value32(&aux) : 500;
+	}
+	if (bad < nr)
+		spoil_dgram(&dgrams[bad]);
+	return dgrams;
+}
+
 static __u64 request_before(const struct op *op, unsigned int nr)
 {
 	return ud(UD_REQUEST, op->ring % NR_RINGS, 0, child.nr_requests - nr);
@@ -138,6 +194,8 @@ static __u64 address(const struct op *op, enum addr_mode mode, __u64 raw)
 		return (unsigned long)make_msg();
 	case ADDR_IOV:
 		return (unsigned long)make_iovecs(&nr);
+	case ADDR_DGRAMS:
+		return (unsigned long)make_dgrams(nr);
 	case ADDR_TIME:
 		ts = scratch(sizeof(*ts));
 		ts->tv_sec = 0;
@@ -198,6 +256,21 @@ static bool asks_for_slot(const struct io_uring_sqe *sqe)
 	       sqe->ioprio & IORING_SEND_ZC_NOTIF_SLOT;
 }
 
+/* How many datagrams it can send, of those who say how many. */
+static int most(const struct io_uring_sqe *sqe)
+{
+	if ((sqe->opcode != IORING_OP_SEND_ZC &&
+	     sqe->opcode != IORING_OP_SENDMSG_ZC) ||
+	    !(sqe->ioprio & IORING_SEND_ZC_MANY))
+		return INT_MAX;
+	/* these are refused */
+	if (sqe->opcode != IORING_OP_SEND_ZC || !asks_for_slot(sqe) ||
+	    sqe->ioprio & IORING_SEND_VECTORIZED || sqe->addr2 || sqe->addr_len ||
+	    !sqe->len || sqe->len > IORING_MAX_SEND_ZC_MANY)
+		return -1;
+	return sqe->len;
+}
+
 void exec_sqe(const struct op *op)
 {
 	struct ring *ring = &child.rings[op->ring % NR_RINGS];
@@ -214,9 +287,11 @@ void exec_sqe(const struct op *op)
 	note_odd(op, &sqe);
 	request = &child.requests[child.nr_requests % MAX_REQUESTS];
 	request->cqes = 0;
+	request->most = most(&sqe);
 	request->attached = asks_for_slot(&sqe);
 	if (request->attached)
 		ring->attached++;
+	ring->reported |= sqe.ioprio & IORING_SEND_ZC_REPORT_USAGE;
 	sqe.user_data = ud(UD_REQUEST, op->ring % NR_RINGS, 0, child.nr_requests++);
 	ring_queue(ring, &sqe);
 	common->workers[me].requests++;

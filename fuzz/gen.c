@@ -87,6 +87,13 @@ void gen_slots(struct rnd *rnd, struct op *op)
 	/* which field is wrong: see exec_ring.c */
 	op->a[5] = rnd_one_in(rnd, 12) ? rnd_below(rnd, 10) : 0;
 	op->a[6] = value64(rnd);
+	/* four bits for each slot: those that there are, and now and then the next */
+	if (rnd_one_in(rnd, 2))
+		op->a[7] = rnd_next(rnd) & 0x7777777777777777ULL;
+	else if (rnd_one_in(rnd, 2))
+		op->a[7] = 0x1111111111111111ULL;
+	if (rnd_one_in(rnd, 24))
+		op->a[7] ^= 1ULL << rnd_below(rnd, 16);
 }
 
 void gen_enter(struct rnd *rnd, struct op *op)

@@ -93,6 +93,28 @@ void draw_data(struct rnd *rnd, struct op *op)
 	}
 }
 
+/* Many datagrams, in an array of them. */
+static void draw_many(struct rnd *rnd, struct op *op)
+{
+	static const __u32 lens[] = {
+		0, 1, IORING_MAX_SEND_ZC_MANY, IORING_MAX_SEND_ZC_MANY + 1,
+	};
+	struct io_uring_sqe *sqe = &op->sqe;
+
+	sqe->ioprio |= IORING_SEND_ZC_MANY;
+	if (!rnd_one_in(rnd, 32))
+		sqe->ioprio &= ~IORING_SEND_VECTORIZED;
+	sqe->len = rnd_one_in(rnd, 6) ? lens[rnd_below(rnd, ARRAY_SIZE(lens))] :
+		   1 + rnd_below(rnd, rnd_one_in(rnd, 4) ? 100 : 8);
+	op->addr_mode = ADDR_DGRAMS;
+	/* partly, or wholly, where there is nothing */
+	if (rnd_one_in(rnd, 24)) {
+		op->addr_mode = rnd_one_in(rnd, 2) ? ADDR_RAW : ADDR_DATA;
+		sqe->addr = op->addr_mode == ADDR_RAW ? value64(rnd) :
+			    DATA_LEN - rnd_below(rnd, 64);
+	}
+}
+
 void gen_send(struct rnd *rnd, struct op *op)
 {
 	struct io_uring_sqe *sqe = &op->sqe;
@@ -108,6 +130,8 @@ void gen_send(struct rnd *rnd, struct op *op)
 		op->addr_mode = ADDR_MSG;
 		sqe->len = 1;
 		sqe->ioprio &= ~IORING_SEND_VECTORIZED;
+	} else if (rnd_one_in(rnd, 6)) {
+		draw_many(rnd, op);
 	} else if (sqe->ioprio & IORING_SEND_VECTORIZED) {
 		op->addr_mode = ADDR_IOV;
 		sqe->len = small(rnd, 9);
@@ -155,7 +179,7 @@ void change_sqe(struct rnd *rnd, struct op *op)
 		sqe->flags ^= 1 << rnd_below(rnd, 8);
 		break;
 	case 1 ... 2:
-		sqe->ioprio ^= 1 << rnd_below(rnd, rnd_one_in(rnd, 4) ? 16 : 8);
+		sqe->ioprio ^= 1 << rnd_below(rnd, rnd_one_in(rnd, 4) ? 16 : 9);
 		break;
 	case 3:
 		op->fd_mode = rnd_below(rnd, 3);

@@ -39,9 +39,9 @@ static void change_op(struct rnd *rnd, struct op *op)
 		if (op->kind == OP_SQE)
 			change_sqe(rnd, op);
 		else if (rnd_one_in(rnd, 2))
-			op->a[rnd_below(rnd, 5)] = value64(rnd);
+			op->a[rnd_below(rnd, 8)] = value64(rnd);
 		else
-			op->a[rnd_below(rnd, 5)] ^= 1ULL << rnd_below(rnd, 24);
+			op->a[rnd_below(rnd, 8)] ^= 1ULL << rnd_below(rnd, 24);
 		break;
 	}
 }

@@ -56,10 +56,17 @@ static void check_request(struct ring *ring, const struct io_uring_cqe *cqe)
 		return;
 	if (nr >= child.nr_requests)
 		show(ring, cqe, "a CQE of a request that was never made");
-	if (!request->attached || child.nr_requests > MAX_REQUESTS)
+	if (child.nr_requests > MAX_REQUESTS)
+		return;
+	if (cqe->res > request->most)
+		show(ring, cqe, "a request has sent more datagrams than it has");
+	if (!request->attached)
 		return;
 	if (cqe->flags & (IORING_CQE_F_MORE | IORING_CQE_F_NOTIF))
 		show(ring, cqe, "a request with a slot announces, or is, a notification");
+	if (cqe->flags && !(cqe->flags == IORING_CQE_F_ZC_COPIED && ring->merged &&
+			    ring->reported))
+		show(ring, cqe, "a request with a slot has flags");
 	if (request->cqes++)
 		show(ring, cqe, "a request with a slot has a second CQE");
 }
@@ -82,6 +89,8 @@ static void check_notification(struct ring *ring, const struct io_uring_cqe *cqe
 	/* slots that were there before may have had the other format */
 	if (!unique || gen != (ring->gen & 0xff))
 		return;
+	if (slot < MAX_SLOTS && ring->all_bear & 1U << slot)
+		show(ring, cqe, "a notification where the request bears it");
 	if (!ring->raw_seq) {
 		seq >>= IORING_CQE_BUFFER_SHIFT;
 		if ((cqe->flags & 0xffff) != IORING_CQE_F_NOTIF)

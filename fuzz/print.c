@@ -38,7 +38,7 @@ void print_program(const struct program *p)
 			print_request(op);
 			continue;
 		}
-		for (j = 0; j < 7; j++)
+		for (j = 0; j < ARRAY_SIZE(op->a); j++)
 			fprintf(out, " %#llx", (unsigned long long)op->a[j]);
 		fprintf(out, "\n");
 	}

@@ -57,6 +57,7 @@ enum addr_mode {
 	ADDR_FDS,	/* an array of file descriptors */
 	ADDR_TAG,	/* a tag */
 	ADDR_NAME,	/* a socket address */
+	ADDR_DGRAMS,	/* an array of struct io_uring_dgram */
 	NR_ADDR_MODES,
 };
 

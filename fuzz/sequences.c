@@ -2,6 +2,8 @@
 /* What the corpus begins with: each gets as far as something that matters. */
 #include "sequences.h"
 
+struct rnd rnd;
+
 static void udp_flushed_by_update(struct program *p)
 {
 	ring(p, 0, 0);
@@ -333,7 +335,7 @@ static void (* const sequences[])(struct program *p) = {
 	tagged_buffers_change, vectors_cloned, async, chain_with_timeout,
 	threads_and_processes, ends_in_flight, by_kernel_thread,
 	disabled_and_restricted, overflowing, corked, memory_goes, limited,
-	many_slots,
+	many_slots, merged, merged_and_broken, many_datagrams, segments_and_fallback,
 };
 
 unsigned int nr_sequences(void)

@@ -9,7 +9,13 @@
 #include "child.h"
 
 /* What is drawn for the rest of a sequence is the same in each run. */
-static struct rnd rnd;
+extern struct rnd rnd;
+
+/* sequences_slots.c */
+void merged(struct program *p);
+void merged_and_broken(struct program *p);
+void many_datagrams(struct program *p);
+void segments_and_fallback(struct program *p);
 
 static inline struct op *add(struct program *p, enum op_kind kind)
 {

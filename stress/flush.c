@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Requests that are no sends: they flush, or cancel. */
+/* Requests that are no sends: they flush, cancel, or take more room than others. */
 #include "worker.h"
 
 static struct io_uring_sqe *prep_update(struct ring *r, struct request *req,
@@ -140,4 +140,29 @@ void op_cancel(struct worker *w)
 	if (sqe->cancel_flags)
 		model_cancelled(r);
 	ring_go(r);
+}
+
+void add_large(struct ring *r)
+{
+	bool mixed = r->ring.flags & IORING_SETUP_SQE_MIXED, wraps;
+	struct io_uring_sqe *sqe;
+	struct request *req;
+
+	if (!(r->ring.flags & IORING_SETUP_CQE_MIXED))
+		return;
+	req = request_new(r, KIND_NOP);
+	if (!req)
+		return;
+	sqe = ring_sqe(&r->ring);
+	memset(sqe, 0, sizeof(*sqe));
+	sqe->opcode = IORING_OP_NOP;
+	sqe->fd = -1;
+	sqe->user_data = req->id;
+	/* its halves may not be the last and the first of the queue */
+	wraps = sqe == r->ring.sq.sqes + *r->ring.sq.kring_mask;
+	sqe->nop_flags = IORING_NOP_CQE32;
+	if (mixed && !wraps) {
+		sqe->opcode = IORING_OP_NOP128;
+		memset(ring_sqe(&r->ring), 0xff, sizeof(*sqe));
+	}
 }

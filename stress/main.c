@@ -124,6 +124,8 @@ static void sum(struct counts *all)
 		all->unloads += one->unloads;
 		all->ooms += one->ooms;
 		all->cuts += one->cuts;
+		all->merged += one->merged;
+		all->many += one->many;
 	}
 }
 
@@ -136,6 +138,8 @@ static void progress(__u64 ms)
 	       (unsigned long long)ms / 1000, (unsigned long long)all.ops,
 	       (unsigned long long)all.requests, (unsigned long long)all.refused,
 	       (unsigned long long)all.notifications);
+	printf("%llu merged, %llu of many, ", (unsigned long long)all.merged,
+	       (unsigned long long)all.many);
 	printf("%llu KiB and %llu datagrams received, %llu rings, ",
 	       (unsigned long long)all.bytes >> 10,
 	       (unsigned long long)all.datagrams, (unsigned long long)all.rings);
@@ -247,7 +251,8 @@ static bool all_is_back(const struct state *before)
 	sum(&all);
 	for (;;) {
 		state_read(&now);
-		differs = state_differs(before, &now, all.notifications);
+		differs = state_differs(before, &now,
+					all.notifications + all.merged);
 		if (!differs)
 			return true;
 		if (now_ms() > end)

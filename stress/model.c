@@ -103,6 +103,18 @@ static void flush_slot(struct slot *slot)
 	slot->active = NULL;
 }
 
+/* Whatever becomes of it is not awaited, nor is its memory until the ring goes. */
+static void mute(struct ring *r, struct request *req)
+{
+	req->notifier->used = false;
+	req->notifier = NULL;
+	req->over = true;
+	r->unnotified--;
+	r->in_flight--;
+	r->muted++;
+	stream_sent(req->stream, req->extent, 0);
+}
+
 static void attach(struct ring *r, struct request *req)
 {
 	struct slot *slot = &r->slots[req->slot];
@@ -111,8 +123,51 @@ static void attach(struct ring *r, struct request *req)
 		slot->active = notifier_new(r, req->slot);
 	req->notifier = slot->active;
 	req->notifier->report |= req->report;
-	if (++req->notifier->attached == slot->flush_after || req->flush)
-		flush_slot(slot);
+	if (++req->notifier->attached != slot->flush_after && !req->flush)
+		return;
+	if (slot->merges)
+		req->notifier->bearer = req;
+	flush_slot(slot);
+	if (req->mute)
+		mute(r, req);
+}
+
+void notifier_over(struct ring *r, struct notifier *n)
+{
+	unsigned int i;
+
+	if (n->ended != n->attached)
+		wrong_of(r, "a notification with %u requests over of %u",
+			 n->ended, n->attached);
+	for (i = 0; i < MAX_REQUESTS; i++)
+		if (r->requests[i].id && r->requests[i].notifier == n)
+			request_free(r, &r->requests[i]);
+	n->used = false;
+	r->unnotified--;
+}
+
+unsigned int model_bears(const struct ring *r, const struct request *req)
+{
+	const struct slot *slot = &r->slots[req->slot];
+	unsigned int nr = slot->active ? slot->active->attached : 0, i;
+
+	for (i = 0; slot->merges && i < r->nr_batch; i++) {
+		const struct request *one = r->batch[i];
+		bool flushes;
+
+		/* one that is done later leaves its slots alone until then */
+		if (one->kind == KIND_UPDATE && !one->later &&
+		    req->slot - one->off < one->nr)
+			nr = 0;
+		if (one->kind != KIND_SEND || one->slot != req->slot)
+			continue;
+		flushes = ++nr == slot->flush_after || one->flush;
+		if (one == req)
+			return flushes ? nr : 0;
+		if (flushes)
+			nr = 0;
+	}
+	return 0;
 }
 
 /* It is done as it is submitted: all before it have attached, none after it. */

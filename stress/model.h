@@ -26,6 +26,10 @@
 #define MAX_REQUESTS	128U
 #define MAX_BATCH	12U
 #define MAX_TAKEN	1024U
+#define MAX_MANY	32U
+/* Requests of which nobody will know when their memory is free; their pages. */
+#define MAX_MUTED	8U
+#define MUTE_PAGES	4U
 
 /* What the user_data of requests begins with; no tag does. */
 #define REQ_MARK	(0x5e9dULL << 48)
@@ -46,8 +50,8 @@ enum kind {
 };
 
 /*
- * A request, until its memory is free: with the notification of its notifier, or
- * with its CQE if it has none.
+ * A request, until its memory is free: with the notification of its notifier, be it
+ * the CQE of the one that bears it, or with its own CQE if it has no notifier.
  */
 struct request {
 	__u64 id;			/* user_data; 0: not in use */
@@ -57,14 +61,20 @@ struct request {
 	struct stream *stream;
 	bool over;			/* its CQE has come, or it has none */
 	bool linked, hard, skip;
+	bool mute;			/* a bearer that skips its CQE */
 	bool doomed;			/* one of its chain is refused */
 	bool broken;			/* one before it in the chain failed */
+	bool failed, went_well;		/* as the next of its chain tells */
 	bool cancelled;			/* somebody has tried to */
 	bool waitall, fixed, report, flush;
-	bool again;			/* io-wq may not wait for the socket */
+	bool again;			/* it may not wait for the socket */
+	bool fallback;			/* its slot copies for any socket */
+	bool segmented;			/* UDP cuts it up */
 	__s32 want;			/* the only error that it may have, or 0 */
 	unsigned int table;		/* the ring's ->table as it was sent */
 	__u32 len, page, pages;
+	__u32 whole;			/* the result if all of it is sent */
+	unsigned int extent;		/* of its stream */
 	__u64 seed, pos;
 	unsigned int slot;		/* of a send */
 
@@ -78,12 +88,15 @@ struct request {
 	struct iovec iov[4];
 	struct msghdr msg;
 	char control[CMSG_SPACE(sizeof(__u16))];
+	struct io_uring_dgram many[MAX_MANY];
+	unsigned int nr_many;		/* 0: it is one datagram, or a stream's */
 };
 
 /* From the first request that attaches to the notification. */
 struct notifier {
 	bool used, flushed, raw, report;
 	struct request *update;		/* will flush it, or has */
+	struct request *bearer;		/* has flushed it, and its CQE notifies */
 	unsigned int slot, attached, ended;
 	__u64 tag;
 	__u32 seq;
@@ -94,6 +107,7 @@ struct slot {
 	__u64 tag;			/* of the next notifier */
 	__u32 seq;			/* of the next one that is flushed */
 	__u32 flush_after;
+	bool merges, copies;		/* IORING_NOTIF_SLOT_MERGE, _FALLBACK */
 	bool frozen;			/* an update of it is on its way */
 };
 
@@ -111,6 +125,7 @@ struct ring {
 	struct notifier notifiers[MAX_REQUESTS];
 	unsigned int in_flight;		/* requests that are not over */
 	unsigned int unnotified;	/* notifiers */
+	unsigned int muted;		/* requests of which no CQE is awaited */
 	struct request *batch[MAX_BATCH];
 	unsigned int nr_batch;
 	struct io_uring_cqe taken[MAX_TAKEN];
@@ -128,6 +143,16 @@ struct request *request_new(struct ring *r, enum kind kind);
 char *request_alloc(struct ring *r, struct request *req, struct rnd *rnd,
 		    unsigned int len);
 void request_free(struct ring *r, struct request *req);
+/* Its CQE is the notification of its notifier. */
+static inline bool request_bears(const struct request *req)
+{
+	return req->notifier && req->notifier->bearer == req;
+}
+
+/* A notifier has completed: so its requests' memory is free. */
+void notifier_over(struct ring *r, struct notifier *n);
+/* For how many requests one of the batch will bear the notification, or 0. */
+unsigned int model_bears(const struct ring *r, const struct request *req);
 /* The requests of a batch, all of which were submitted. */
 void model_submitted(struct ring *r, bool refused);
 void model_update_over(struct ring *r, struct request *req, __s32 res);
@@ -138,6 +163,14 @@ void model_cancelled(struct ring *r);
 bool model_frozen(const struct ring *r);
 bool model_holds(const struct ring *r);
 __u64 model_tag(struct ring *r, unsigned int slot);
+
+/*
+ * many.c: datagrams of up to @max bytes together, that lie in one buffer; NULL
+ * without. The request then has the kernel's array of them.
+ */
+char *many_data(struct ring *r, struct request *req, const struct stream *s,
+		struct rnd *rnd, unsigned int max);
+void many_prep(struct io_uring_sqe *sqe, const struct request *req);
 
 /* answer.c: what a CQE says, and whether it may. */
 void answer(struct ring *r, const struct io_uring_cqe *cqe);

@@ -30,6 +30,9 @@ static const struct {
 
 #define NR_KINDS	ARRAY_SIZE(kinds)
 
+/* Any of IORING_NOTIF_SLOT_MERGE, _SEGMENTS and _FALLBACK. */
+#define NR_SLOT_FLAGS	8
+
 /* All CQEs there are, those that did not fit into the CQ included. */
 static unsigned int collect(struct ring *r)
 {
@@ -135,7 +138,7 @@ static int register_patiently(struct ring *r,
 
 void ring_register_slots(struct ring *r, struct rnd *rnd)
 {
-	static const unsigned int below[] = { 0, 0, 0, 1000, 4096, 65536 };
+	static const unsigned int below[] = { 0, 0, 100, 1000, 4096, 65536 };
 	static const unsigned int after[] = { 0, 0, 0, 1, 2, 3, 8, 64 };
 	struct io_uring_notification_slot slots[MAX_SLOTS] = {};
 	unsigned int nr = rnd_between(rnd, 1, MAX_SLOTS), i;
@@ -148,8 +151,11 @@ void ring_register_slots(struct ring *r, struct rnd *rnd)
 		slots[i].tag = model_tag(r, i);
 		slots[i].copy_below = below[rnd_below(rnd, 6)];
 		slots[i].flush_after = after[rnd_below(rnd, 8)];
+		slots[i].flags = rnd_below(rnd, NR_SLOT_FLAGS);
 		r->slots[i].tag = slots[i].tag;
 		r->slots[i].flush_after = slots[i].flush_after;
+		r->slots[i].merges = slots[i].flags & IORING_NOTIF_SLOT_MERGE;
+		r->slots[i].copies = slots[i].flags & IORING_NOTIF_SLOT_FALLBACK;
 	}
 	ret = register_patiently(r, slots, nr, raw ? IORING_NOTIF_REG_RAW_SEQ : 0);
 	out_of_memory(ret);
@@ -254,7 +260,7 @@ void ring_stop(struct ring *r)
 		if (!req->id || req->over || !req->stream)
 			continue;
 		stream_close(req->stream);
-		stream_sent(req->stream, 0, 0);
+		stream_sent(req->stream, req->extent, 0);
 	}
 	ring_exit(&r->ring);
 	munmap(r->pool, r->nr_bufs * MAX_SEND);

@@ -27,19 +27,6 @@ struct batch {
 	__u64 pos;			/* in a stream that goes by position */
 };
 
-struct ring *worker_ring(struct worker *w)
-{
-	unsigned int nr = rnd_below(&w->rnd, NR_RINGS), i;
-
-	for (i = 0; i < NR_RINGS; i++) {
-		struct ring *r = &w->rings[(nr + i) % NR_RINGS];
-
-		if (r->open && r->nr_slots)
-			return r;
-	}
-	return NULL;
-}
-
 /* A slot of which everybody knows what is in it; -1 without. */
 static int pick_slot(const struct ring *r, struct rnd *rnd)
 {
@@ -101,8 +88,13 @@ static void set_data(struct batch *b, struct io_uring_sqe *sqe,
 {
 	struct rnd *rnd = &b->w->rnd;
 	unsigned int way = segment ? 1 : rnd_below(rnd, 8);
-	bool named = b->s->type == SOCK_DGRAM && rnd_one_in(rnd, 4);
+	bool named = b->s->type == SOCK_DGRAM && rnd_one_in(rnd, 4) &&
+		     !b->s->local;
 
+	if (req->nr_many) {
+		many_prep(sqe, req);
+		return;
+	}
 	sqe->opcode = way == 1 ? IORING_OP_SENDMSG_ZC : IORING_OP_SEND_ZC;
 	sqe->addr = (unsigned long)buf;
 	sqe->len = req->len;
@@ -143,7 +135,7 @@ static char *new_data(struct batch *b, struct request *req,
 		      unsigned int *segment)
 {
 	struct rnd *rnd = &b->w->rnd;
-	bool gso = rnd_one_in(rnd, 6);
+	bool gso = rnd_one_in(rnd, 6), many = rnd_one_in(rnd, 4);
 	unsigned int part = rnd_between(rnd, MIN_RECORD, 1400);
 	unsigned int max = rnd_one_in(rnd, 8) ? MAX_SEND : COMMON_SEND, len;
 	char *buf;
@@ -160,6 +152,9 @@ static char *new_data(struct batch *b, struct request *req,
 			data_fill(buf, len, req->seed, req->pos);
 		return buf;
 	}
+	/* what is corked would be one datagram */
+	if (many && !b->s->corks)
+		return many_data(b->r, req, b->s, rnd, max);
 	len = rnd_size(rnd, MAX_DATAGRAM);
 	gso = gso && !b->s->corks && len > part;
 	if (gso && len > 60 * part)
@@ -168,6 +163,7 @@ static char *new_data(struct batch *b, struct request *req,
 		len = MIN_RECORD;
 	buf = request_alloc(b->r, req, rnd, len);
 	*segment = gso ? part : 0;
+	req->segmented = gso;
 	if (buf)
 		datagram_fill(buf, len, gso ? part : len, rnd_next(rnd));
 	return buf;
@@ -206,14 +202,17 @@ static void set_flags(struct batch *b, struct io_uring_sqe *sqe,
 	bool tcp = b->s->type == SOCK_STREAM;
 	struct rnd *rnd = &b->w->rnd;
 	bool poll_first = rnd_one_in(rnd, 8) && !b->w->victim;
-	bool async = rnd_one_in(rnd, 6);
+	bool async = rnd_one_in(rnd, 6), waits;
+	bool impatient = req->nr_many && rnd_one_in(rnd, 8);
 
 	req->flush = rnd_one_in(rnd, 3);
 	req->report = rnd_one_in(rnd, 4);
 	req->fixed = b->r->has_bufs && rnd_one_in(rnd, 2);
 	req->skip = !b->r->drains && rnd_one_in(rnd, 4);
 	/* without a CQE nobody would know how much was sent */
-	req->waitall = rnd_one_in(rnd, 4) || b->w->victim || (tcp && req->skip);
+	waits = rnd_one_in(rnd, 4) || b->w->victim || (tcp && req->skip);
+	/* such a slot implies it */
+	req->waitall = waits || b->r->slots[req->slot].merges;
 	sqe->ioprio |= IORING_SEND_ZC_NOTIF_SLOT |
 		       (req->flush ? IORING_RECVSEND_NOTIF_FLUSH : 0) |
 		       (req->report ? IORING_SEND_ZC_REPORT_USAGE : 0) |
@@ -221,13 +220,15 @@ static void set_flags(struct batch *b, struct io_uring_sqe *sqe,
 		       (poll_first ? IORING_RECVSEND_POLL_FIRST : 0);
 	if (req->fixed)
 		sqe->buf_index = req->page / BUF_PAGES;
-	sqe->msg_flags = req->waitall ? MSG_WAITALL : 0;
+	sqe->msg_flags = (waits ? MSG_WAITALL : 0) |
+			 (impatient ? MSG_DONTWAIT : 0);
 	if (tcp ? rnd_one_in(rnd, 8) : b->s->corks && rnd_one_in(rnd, 3))
 		sqe->msg_flags |= MSG_MORE;
 	if (async)
 		sqe->flags |= IOSQE_ASYNC;
 	/* a drain makes all others asynchronous, and a chain what is behind */
-	req->again = poll_first && (async || b->chain || b->r->drains);
+	req->again = impatient ||
+		     (poll_first && (async || b->chain || b->r->drains));
 	if (b->r->drains && rnd_one_in(rnd, 10))
 		sqe->flags |= IOSQE_IO_DRAIN;
 	if (rnd_one_in(rnd, 50) && !b->w->victim)
@@ -259,10 +260,12 @@ static bool add_send(struct batch *b)
 	sqe->fd = b->s->net.tx;
 	sqe->notification_idx = slot;
 	req->slot = slot;
+	req->fallback = b->r->slots[slot].copies;
+	req->whole = req->nr_many ?: req->len;
 	set_data(b, sqe, req, buf, segment);
 	set_flags(b, sqe, req);
 	req->stream = b->s;
-	b->s->busy++;
+	req->extent = stream_begin(b->s, req->seed);
 	b->pos += req->len;
 	add(b, sqe, req);
 	return true;
@@ -306,44 +309,35 @@ static void add_update(struct batch *b)
 	add(b, sqe, req);
 }
 
-/* On rings that mix sizes: a request and a CQE of the larger size. */
-static void add_large(struct ring *r)
+/* May a bearer skip its CQE, so that nobody knows what becomes of it? */
+static bool may_be_mute(const struct batch *b, const struct request *req,
+			unsigned int bears)
 {
-	bool mixed = r->ring.flags & IORING_SETUP_SQE_MIXED, wraps;
-	struct io_uring_sqe *sqe;
-	struct request *req;
-
-	if (!(r->ring.flags & IORING_SETUP_CQE_MIXED))
-		return;
-	req = request_new(r, KIND_NOP);
-	if (!req)
-		return;
-	sqe = prep(r, req, IORING_OP_NOP);
-	/* its halves may not be the last and the first of the queue */
-	wraps = sqe == r->ring.sq.sqes + *r->ring.sq.kring_mask;
-	sqe->nop_flags = IORING_NOP_CQE32;
-	if (mixed && !wraps) {
-		sqe->opcode = IORING_OP_NOP128;
-		memset(ring_sqe(&r->ring), 0xff, sizeof(*sqe));
-	}
+	return bears == 1 && !b->chain && req->pages <= MUTE_PAGES &&
+	       b->r->muted + b->nr <= MAX_MUTED;
 }
 
 /* Which CQEs may be left out, and which chains break as they are submitted. */
 static void finish(struct batch *b)
 {
-	bool doomed = false;
+	bool doomed = false, others = false;
 	unsigned int i;
 
 	for (i = 0; i < b->nr; i++)
 		doomed |= b->chain && b->reqs[i]->kind == KIND_REFUSED;
-	for (i = 0; i < b->nr; i++) {
+	for (i = b->nr; i--;) {
 		struct request *req = b->reqs[i];
+		unsigned int bears = model_bears(b->r, req);
 
 		req->doomed = doomed;
 		/* the end of a stream's chain is to be seen, if late */
 		if (b->s->type == SOCK_STREAM && i == b->nr - 1 &&
 		    req->kind != KIND_UPDATE)
 			req->skip &= req->flush && !req->want;
+		/* who fails, and skips, silences what bears for others behind it */
+		req->skip &= !others && (!bears || may_be_mute(b, req, bears));
+		others |= b->chain && bears > 1;
+		req->mute = bears && req->skip;
 		if (req->skip)
 			b->sqes[i]->flags |= IOSQE_CQE_SKIP_SUCCESS;
 	}

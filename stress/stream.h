@@ -8,10 +8,11 @@
 #include "../selftests/sock.h"
 #include "rnd.h"
 
-/* Bytes of a stream that one request has sent. */
+/* Bytes of a stream that one request sends, in the order of the requests. */
 struct extent {
 	__u64 seed;
 	__u32 len;
+	bool known;		/* @len is how many were sent */
 };
 
 #define MAX_EXTENTS	4096U
@@ -26,6 +27,7 @@ struct stream {
 	int cork;		/* the same socket, if it may be corked, or -1 */
 	int type;
 	enum net_link link;
+	bool local;		/* AF_UNIX, in place of TCP or UDP */
 	bool corks;		/* UDP: MSG_MORE may be used, so all have records */
 	bool ends;		/* TCP: shut down, closed or reset, on any side */
 	bool lost;		/* TCP: what was sent need not all arrive */
@@ -44,8 +46,10 @@ struct stream {
 
 /* Any addresses and sizes of socket buffers; @lo_only: without namespaces. */
 void stream_open(struct stream *s, struct rnd *rnd, bool lo_only);
-/* A request is over: it has sent @len bytes. */
-void stream_sent(struct stream *s, __u64 seed, __u32 len);
+/* A request is to send bytes, after those of the ones before. Its number. */
+unsigned int stream_begin(struct stream *s, __u64 seed);
+/* It is over: it has sent @len bytes. */
+void stream_sent(struct stream *s, unsigned int nr, __u32 len);
 /* Receive up to @max bytes, or a few datagrams, and check them. Any? */
 bool stream_receive(struct stream *s, size_t max);
 /* Has all arrived that has to? */

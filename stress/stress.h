@@ -60,7 +60,7 @@ enum role {
 /* What a process has done so far. */
 struct counts {
 	__u64 ops, requests, notifications, bytes, datagrams, refused, ends;
-	__u64 rings, unloads, ooms, cuts;
+	__u64 rings, unloads, ooms, cuts, merged, many;
 };
 
 /* Shared by all processes of a round. */

@@ -59,9 +59,11 @@ static const char *kind_name(enum kind kind)
 
 static void tell_request(const struct request *req)
 {
-	printf("#   %s %#llx: slot %u, %u bytes%s%s%s%s%s%s%s\n",
+	printf("#   %s %#llx: slot %u, %u bytes%s%s%s%s%s%s%s%s%s\n",
 	       kind_name(req->kind), (unsigned long long)req->id, req->slot,
-	       req->len, req->over ? ", over" : "",
+	       req->len, req->nr_many ? " in many" : "",
+	       request_bears(req) ? ", a bearer" : "",
+	       req->over ? ", over" : "",
 	       req->skip ? ", skips its CQE" : "",
 	       req->linked ? ", linked" : "", req->fixed ? ", registered" : "",
 	       req->waitall ? ", waitall" : "",
@@ -71,8 +73,9 @@ static void tell_request(const struct request *req)
 
 static void tell_notifier(const struct notifier *n)
 {
-	printf("#   notification: slot %u, tag %#llx, number %u%s, %u of %u requests over\n",
-	       n->slot, (unsigned long long)n->tag, n->seq,
+	printf("#   notification%s: slot %u, tag %#llx, number %u%s, %u of %u requests over\n",
+	       n->bearer ? " by a bearer" : "", n->slot,
+	       (unsigned long long)n->tag, n->seq,
 	       n->flushed ? "" : n->update ? " perhaps, its update waits" :
 	       " unknown, not flushed", n->ended, n->attached);
 }

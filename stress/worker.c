@@ -29,6 +29,19 @@ static const struct {
 
 #define ALL_WEIGHTS	100
 
+struct ring *worker_ring(struct worker *w)
+{
+	unsigned int nr = rnd_below(&w->rnd, NR_RINGS), i;
+
+	for (i = 0; i < NR_RINGS; i++) {
+		struct ring *r = &w->rings[(nr + i) % NR_RINGS];
+
+		if (r->open && r->nr_slots)
+			return r;
+	}
+	return NULL;
+}
+
 /* Another process has the other side of a victim's streams: they stay. */
 static bool may_do(const struct worker *w, unsigned int op)
 {

@@ -32,6 +32,8 @@ void op_flush(struct worker *w);
 void op_cancel(struct worker *w);
 /* Flush all slots, so that what is in flight comes back. */
 void flush_all(struct ring *r);
+/* On rings that mix sizes: a request and a CQE of the larger size. */
+void add_large(struct ring *r);
 
 /* tell.c: is nothing outstanding? */
 bool worker_is_quiet(const struct worker *w);

@@ -65,9 +65,10 @@ static inline struct request *add_send(struct worker *w, unsigned int slot, bool
 
 	req->slot = slot;
 	req->flush = flush;
+	req->whole = req->len;
 	req->stream = &w->streams[0];
-	req->stream->busy++;
 	req->seed = rnd_next(&w->rnd);
+	req->extent = stream_begin(req->stream, req->seed);
 	data_fill(buf, req->len, req->seed, 0);
 	return req;
 }
@@ -121,6 +122,23 @@ static inline struct two send_two(void)
 	t.tag = t.r->slots[0].tag;
 	t.first = add_send(t.w, 0, false);
 	t.second = add_send(t.w, 0, true);
+	model_submitted(t.r, false);
+	return t;
+}
+
+/* The second one bears the notification, of both. */
+static inline struct two merge_two(bool linked)
+{
+	struct two t = { .w = new_worker() };
+
+	t.r = &t.w->rings[0];
+	t.r->slots[0].merges = true;
+	t.tag = t.r->slots[0].tag;
+	t.first = add_send(t.w, 0, false);
+	t.second = add_send(t.w, 0, true);
+	t.second->waitall = true;
+	if (linked)
+		link_requests(t.first, t.second);
 	model_submitted(t.r, false);
 	return t;
 }
