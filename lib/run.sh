@@ -1,0 +1,56 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT OR GPL-2.0
+#
+# Run in a VM what was built on the host: the tests of lib/ that need slots, the pool sample, and the crate's tests and
+# examples. Prints TAP.
+#
+#	BIN=<OUT of make -C lib> [CRATE=<cargo's target folder>/debug] run.sh
+set -u
+
+nr=0
+failed=0
+
+die() {
+	echo "Bail out! $*"
+	exit 1
+}
+
+# try NAME COMMAND..: one test; what it prints is a comment.
+try() {
+	name=$1
+	shift
+	nr=$((nr + 1))
+	said=$(timeout -k 5 120 "$@" 2>&1 </dev/null)
+	status=$?
+	printf '%s\n' "$said" | sed 's/^/# /'
+	if [ "$status" -eq 0 ]; then
+		echo "ok $nr $name"
+	else
+		failed=$((failed + 1))
+		echo "not ok $nr $name # status $status"
+	fi
+}
+
+skip() {
+	nr=$((nr + 1))
+	echo "ok $nr $1 # SKIP $2"
+}
+
+[ -x "${BIN:-}/kernel" ] || die "no programs in BIN=${BIN:-}: make -C lib OUT=folder"
+cd /tmp || die "no /tmp"
+# A kernel without slots would have kernel.c skip all of it.
+"$BIN/kernel" | grep -q '^1\.\.0' && die "$("$BIN/kernel")"
+try "liburing_notif.h" "$BIN/kernel"
+try "samples/pool" "$BIN/pool" 1000
+if [ -n "${CRATE:-}" ]; then
+	# the newest, as cargo keeps older ones
+	test=$(find "$CRATE/deps" -name 'kernel-*' -perm -100 -type f -exec ls -t {} + | head -n 1)
+	[ -n "$test" ] || die "no tests in CRATE=$CRATE: cargo build --tests --examples"
+	try "crates/io-uring-notif: tests" env NOTIF_REQUIRED=1 "$test"
+	try "crates/io-uring-notif: blocking" "$CRATE/examples/blocking"
+	try "crates/io-uring-notif: with_tokio" "$CRATE/examples/with_tokio"
+else
+	skip "crates/io-uring-notif" "no cargo on the host"
+fi
+echo "1..$nr"
+[ "$failed" -eq 0 ]

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0 */
+/* TAP for the tests of lib/, in C and in C++: one line a check. */
+#ifndef NOTIF_TESTS_TAP_H
+#define NOTIF_TESTS_TAP_H
+
+#include <stdio.h>
+
+static unsigned int tap_nr, tap_failed;
+
+/* One check; @line tells which one failed. */
+static void tap_check(int good, const char *what, int line)
+{
+	printf("%s %u %s", good ? "ok" : "not ok", ++tap_nr, what);
+	if (!good) {
+		tap_failed++;
+		printf(" # line %d", line);
+	}
+	printf("\n");
+}
+
+#define CHECK(what)	tap_check((what) ? 1 : 0, #what, __LINE__)
+
+/* Checks that cannot run here */
+static inline void tap_skip(const char *what, const char *reason)
+{
+	printf("ok %u %s # SKIP %s\n", ++tap_nr, what, reason);
+}
+
+static int tap_end(void)
+{
+	printf("1..%u\n", tap_nr);
+	return tap_failed ? 1 : 0;
+}
+
+#endif
