@@ -10,7 +10,7 @@ $(foreach name,$(VARIABLES),$(eval export NOTIF_$(name) := $$(value $(name))))
 export NOTIF_PWD := $(PWD)
 export PYTHONDONTWRITEBYTECODE := 1
 
-TARGETS := run test bench profile stress fuzz soak paths regress plants vm kernel headers graft ungraft series \
+TARGETS := run test bench profile samples stress fuzz soak paths regress plants vm kernel headers graft ungraft series \
 	check configs clean
 
 .PHONY: help $(TARGETS)
@@ -29,6 +29,7 @@ help:
 	@echo "                 ACCEL=kvm requests per second on this machine's hardware)"
 	@echo "  make profile   where the instructions of one row of the benchmark go, by function (ROW='slot registered"
 	@echo "                 batch 0 udp4 4000 128 plain', in the order of bench.json; ROW='...; ...' compares two)"
+	@echo "  make samples   lib/, the buffer pool and the Rust crate, run in the VM: what a program starts from"
 	@echo "  make stress    everything at random and at once, with an oracle (MINUTES=5, SEED= draws the same again)"
 	@echo "  make fuzz      whatever the interface takes or refuses, guided by coverage (OPS=1000000, SEED=)"
 	@echo "  make soak      stress for long, and what must not grow by it (MINUTES=60)"

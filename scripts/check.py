@@ -33,6 +33,11 @@ TRACE_IGNORED = {
     "SPACING": "TRACE_INCLUDE_PATH is no division",
     "EXPORT_SYMBOL": "CREATE_TRACE_POINTS makes the functions",
 }
+LIB_IGNORED = {
+    "BIT_MACRO": "the UAPI's spelling, so that defining a name twice is no error",
+    "ENOSYS": "what the query answers for a kernel without slots",
+    "CAMELCASE": "_Static_assert is C11's",
+}
 SHOWN = 15
 
 
@@ -194,9 +199,27 @@ class Checks:
         return self.said(["make", "-s", "-C", str(PROJECT / "stress"), f"OUT={out}", f"UAPI={headers}/include",
                           f"KSRC={self.tree.src}", "test"])
 
+    def library(self) -> str:
+        """lib/ in every language and order of headers, its man pages, the porting guide's snippets."""
+        headers = build.find_headers(self.tree, self.tools)
+        return self.said([sys.executable, str(PROJECT / "lib/tests/everywhere.py"), "--uapi", f"{headers}/include"]) \
+            or self.c_sources(("lib/*.h", "lib/tests/*.[ch]"), LIB_IGNORED)
+
+    def crate(self) -> str:
+        """The crate: format, clippy, documentation, tests that need no kernel."""
+        if not shutil.which("cargo"):
+            raise Skip("cargo is not installed")
+        folder = PROJECT / "crates/io-uring-notif"
+        target = ["--target-dir", str(cache_dir() / "crates")]
+        return (self.said(["cargo", "fmt", "--check"], folder)
+                or self.said(["cargo", "clippy", "--quiet", *target, "--all-targets", "--", "-D", "warnings"], folder)
+                or self.said(["env", "RUSTDOCFLAGS=-D warnings", "cargo", "doc", "--quiet", "--no-deps", *target], folder)
+                or self.said(["cargo", "test", "--quiet", *target], folder))
+
     def lengths(self) -> str:
         """Files that a person reads in one sitting: 400 lines at most."""
-        files = [*PROJECT.glob("scripts/**/*"), *graft.project_files(("rust", "shim", "selftests", "stress", "fuzz"))]
+        files = [*(p for part in ("scripts", "lib", "crates") for p in PROJECT.glob(f"{part}/**/*")),
+                 *graft.project_files(("rust", "shim", "selftests", "stress", "fuzz"))]
         long = [(len(p.read_bytes().splitlines()), p) for p in files if p.suffix in (".py", ".sh", ".rs", ".c", ".h")]
         return "\n".join(f"{path.relative_to(PROJECT)}: {lines} lines" for lines, path in long if lines > 400)
 
@@ -216,6 +239,8 @@ def main() -> None:
     checks.run("models", checks.models)
     checks.run("the oracle of stress/", checks.oracle)
     checks.run("documents", checks.documents)
+    checks.run("lib/, man/ and the porting guide", checks.library)
+    checks.run("crates/", checks.crate)
     checks.run("file lengths", checks.lengths)
     if checks.failed:
         raise Fail(f"make check: {', '.join(checks.failed)}; see above and {log().path}")

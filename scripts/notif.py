@@ -32,7 +32,7 @@ import suite
 import toolchain
 import vm
 from cache import digest, lock, made_whole, prune
-from common import PROJECT, Fail, Step, cache_dir, log, open_log, output
+from common import PROJECT, Fail, Step, cache_dir, log, open_log, output, run
 from tap import Tap
 
 MEGABYTES = 64
@@ -165,6 +165,21 @@ def do_bench() -> None:
     print(folder / "bench.json")
 
 
+def do_samples() -> None:
+    """What a program starts from, built on the host and run in the VM: lib/, the pool, the crate."""
+    settings = vm.Settings.from_environment(600)
+    tree, tools, image, virtme = prepare(option("FLAVOUR", "release"))
+    programs = build.build_userland("lib", tree, tools, build.find_headers(tree, tools))
+    crate = ""
+    if shutil.which("cargo"):
+        out = cache_dir() / "crates"
+        run(["cargo", "build", "--tests", "--examples", "--target-dir", str(out)], "building crates/io-uring-notif",
+            cwd=PROJECT / "crates/io-uring-notif")
+        crate = f"CRATE={shlex.quote(str(out / 'debug'))} "
+    command = f"BIN={shlex.quote(str(programs))} {crate}{shlex.quote(str(PROJECT / 'lib/run.sh'))}"
+    vm.verdict(vm.in_vm(image, virtme, settings, command, str(PROJECT)), "the samples", settings.timeout)
+
+
 def do_profile() -> None:
     """Say where the instructions of a row of the benchmark go, by function."""
     if option("ACCEL", "icount") != "icount":
@@ -260,7 +275,7 @@ def clean() -> None:
 
 TARGETS = {"kernel": kernel, "headers": headers, "vm": machine, "run": main_job, "test": tests, "bench": do_bench,
            "profile": do_profile, "stress": do_stress, "fuzz": do_fuzz, "soak": do_soak, "paths": do_paths,
-           "regress": do_regress, "plants": plants.main,
+           "regress": do_regress, "plants": plants.main, "samples": do_samples,
            "graft": do_graft, "ungraft": do_ungraft, "series": do_series, "check": check.main,
            "configs": configs.main, "clean": clean}
 

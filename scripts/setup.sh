@@ -68,6 +68,9 @@ check="
 sparse sparse make check
 shellcheck shellcheck make check
 spin spin the models of make check
+mandoc mandoc the man pages
+groff /usr/share/groff/current/tmac/an.tmac the man pages
+g++ g++ lib/ in C++
 "
 
 # Whether the proof of a package is there: a command in PATH, or a file (a pattern may name it)
@@ -106,8 +109,8 @@ packages_for()
 	graft | ungraft | clean) echo "$kernel" | grep -E '^(python3|patch) ' ;;
 	kernel | headers | configs) echo "$kernel" ;;
 	series) echo "$kernel" ;;
-	check) echo "$kernel$check" ;;
-	run) echo "$kernel$vm$run" ;;
+	check) echo "$kernel$check$run" ;;
+	run | samples) echo "$kernel$vm$run" ;;
 	test) echo "$kernel$vm$test" ;;
 	paths) echo "$kernel$vm$paths" ;;
 	regress) echo "$kernel$vm$regress" ;;
