@@ -139,20 +139,21 @@ impl<'ring> InFlight<'ring> {
         Ok(idle.attach(self.ids.next(), lane, from, terms, share))
     }
 
-    /// [`InFlight::attach_first`], if there's all that it takes: others in flight, the lane to the
-    /// current task, and a notifier to use again.
+    /// [`InFlight::attach_first`], if there's all that it takes: the lane to the current task, and a
+    /// notifier to use again.
     #[inline(always)]
     pub(crate) fn attach_only(
         &mut self,
         from: Origin,
         terms: Terms,
         share: Share<'ring>,
+        lock: &mut Locked<'ring>,
     ) -> Option<Attached<'ring>> {
         let lane = self.lanes.first().filter(|lane| lane.is_current())?;
-        if self.count == 0 {
-            return None;
-        }
         let idle = Self::reuse(&mut self.idle, &mut self.nr_idle)?;
+        if self.count == 0 {
+            self.ring = Some(RingRef::new(lock));
+        }
         self.count += 1;
         Some(idle.attach(self.ids.next(), lane, from, terms, share))
     }

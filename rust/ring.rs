@@ -182,7 +182,7 @@ impl<'ring> Ring<'ring> {
             pages: LockedPages::none(),
         };
         let from = slot.origin(index, raw_seq);
-        let attached = self.in_flight.attach_only(from, slot.terms, share)?;
+        let attached = self.in_flight.attach_only(from, slot.terms, share, lock)?;
         slot.in_flight += 1;
         attached.flush(slot.next_seq(), lock);
         if slot.merges() {
