@@ -10,7 +10,6 @@
 
 #include <linux/err.h>
 #include <linux/io_uring_types.h>
-#include <linux/percpu.h>
 #include <linux/refcount.h>
 #include <linux/skbuff.h>
 #include <linux/static_call.h>
@@ -18,6 +17,7 @@
 #include <linux/workqueue.h>
 
 #include "../../rsrc.h"
+#include "totals.h"
 
 struct io_notif_ring;
 struct module;
@@ -102,27 +102,6 @@ struct io_notif_lane {
 	struct io_kiocb		kiocb;
 	struct rcu_head		rcu;
 };
-
-/* What is counted of all rings, see Documentation/notification-slots.rst. */
-enum io_notif_total {
-	IO_NOTIF_CREATED,
-	IO_NOTIF_REUSED,
-	IO_NOTIF_COMPLETED_INLINE,
-	IO_NOTIF_COMPLETED_TASK_WORK,
-	IO_NOTIF_LINKED,
-	IO_NOTIF_COPIED,
-	IO_NOTIF_NR_TOTALS,
-};
-
-/**
- * struct io_notif_totals - what a CPU has counted
- * @n:	by enum io_notif_total
- */
-struct io_notif_totals {
-	u64	n[IO_NOTIF_NR_TOTALS];
-};
-
-DECLARE_PER_CPU(struct io_notif_totals, io_notif_totals);
 
 /* What io_notif_ops::settle returns. */
 enum {
