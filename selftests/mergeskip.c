@@ -6,23 +6,10 @@
 #include <sys/wait.h>
 
 #include "merge.h"
+#include "ways.h"
 
 #define NR_REQS	8
 #define SKIP_IT	IOSQE_CQE_SKIP_SUCCESS
-
-/* The ways that the requests of a group take. */
-static const struct way {
-	const char *what;
-	unsigned int flags;	/* of all but the last */
-	unsigned int ioprio;
-} ways[] = {
-	{ "inline", 0, 0 },
-	{ "io-wq", IOSQE_ASYNC, 0 },
-	{ "linked", IOSQE_IO_LINK, 0 },
-	{ "hard linked", IOSQE_IO_HARDLINK, 0 },
-	{ "linked in io-wq", IOSQE_IO_LINK | IOSQE_ASYNC, 0 },
-	{ "poll first", 0, IORING_RECVSEND_POLL_FIRST },
-};
 
 /* Who of the group has the flag. */
 enum who { ALL, ALL_BUT_BEARER, BEARER, NR_WHO };

@@ -3,22 +3,9 @@
 #include <sys/wait.h>
 
 #include "slots.h"
+#include "ways.h"
 
 #define NR_REQS	8
-
-/* The ways that the requests of one notifier take. */
-static const struct way {
-	const char *what;
-	unsigned int flags;	/* of all but the last */
-	unsigned int ioprio;
-} ways[] = {
-	{ "inline", 0, 0 },
-	{ "io-wq", IOSQE_ASYNC, 0 },
-	{ "linked", IOSQE_IO_LINK, 0 },
-	{ "hard linked", IOSQE_IO_HARDLINK, 0 },
-	{ "linked in io-wq", IOSQE_IO_LINK | IOSQE_ASYNC, 0 },
-	{ "poll first", 0, IORING_RECVSEND_POLL_FIRST },
-};
 
 /* How one among them fails, and whether the chain goes on after it. */
 static const struct failure {
