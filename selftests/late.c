@@ -89,4 +89,4 @@ TEST_F_TIMEOUT(late, contract_08_slow_peer_is_nothing_to_warn_of, 3600)
 	ASSERT_EQ(0, module_unused());
 }
 
-TEST_HARNESS_MAIN
+NOTIF_TEST_MAIN
