@@ -7,7 +7,7 @@
 //!
 //! Policy, without `unsafe`: [`slot`] (the table that a program registers), [`notifier`] (the states
 //! of a notifier), [`inflight`] (notifiers between their first request and their CQE), [`ring`]
-//! (all that a ring has of them). It stands on [`sys`], the abstractions over io_uring's and the
+//! (all that a ring has of them), [`kbuf`] (what kernel-owned buffers may hold). It stands on [`sys`], the abstractions over io_uring's and the
 //! network stack's C; [`ops`] is what io_uring calls.
 //!
 //! Locks, references and contexts are described in `Documentation/notification-slots.rst`.
@@ -17,6 +17,7 @@
 use kernel::prelude::*;
 
 mod inflight;
+mod kbuf;
 mod notifier;
 mod ops;
 mod ring;

@@ -5,6 +5,7 @@
 //! Every function here is called in task context with the `uring_lock` of the ring held, see
 //! [`io_uring/notif/shim/slot.h`](srctree/io_uring/notif/shim/slot.h).
 
+mod kbuf;
 mod request;
 
 use crate::{
@@ -64,6 +65,13 @@ impl Registered {
                 divert: Some(divert),
                 free: Some(free),
                 show: Some(show),
+                kbuf_quota: Some(kbuf::quota),
+                kbuf_place: Some(kbuf::place),
+                kbuf_fill: Some(kbuf::fill),
+                kbuf_admit: Some(kbuf::admit),
+                kbuf_release: Some(kbuf::release),
+                kbuf_count: Some(kbuf::count),
+                kbuf_put: Some(kbuf::put),
                 complete: Some(sys::complete),
                 complete_link: Some(sys::complete_link),
             },

@@ -27,7 +27,7 @@ PROGS_2="net matrix sockets link gso
 	lifetime ends share inherit reload outside mainline
 	meet segments probe mixing cycle batch inject
 	mergelife mergeover fallback many manyfail manyfull shortseg segstream
-	everykind injectmore late"
+	everykind injectmore late getbuf getbufend getfile"
 # Programs of 32 bits, see the Makefile; their names end in 32
 PROGS_ABI32="register options send many"
 # seconds that a program may take in all, each of its tests has its own limit

@@ -153,29 +153,6 @@ int io_slot_send_prep(struct io_kiocb *req, const struct io_uring_sqe *sqe)
 	return __io_slot_send_prep(req, sqe, false);
 }
 
-static noinline int io_slot_import_vec(struct io_kiocb *req,
-				       struct io_async_msghdr *kmsg,
-				       unsigned int issue_flags)
-{
-	struct io_sr_msg *sr = io_kiocb_to_cmd(req, struct io_sr_msg);
-	struct iov_iter *iter = &kmsg->msg.msg_iter;
-	int ret;
-
-	ret = io_import_reg_vec(ITER_SOURCE, iter, req, &kmsg->vec,
-				iter->nr_segs, issue_flags);
-	if (unlikely(ret))
-		return ret;
-	if (iov_iter_count(iter) < sr->slot_notif->copy_below) {
-		/* the request's own reference is enough */
-		sr->flags |= IORING_SEND_ZC_COPY;
-		return 0;
-	}
-	io_ring_submit_lock(req->ctx, issue_flags);
-	ret = io_notif_pin(req->ctx, sr->slot_notif, req->buf_node);
-	io_ring_submit_unlock(req->ctx, issue_flags);
-	return ret;
-}
-
 static __always_inline int io_slot_import(struct io_kiocb *req,
 					  struct io_async_msghdr *kmsg,
 					  unsigned int issue_flags,
@@ -194,8 +171,7 @@ static __always_inline int io_slot_import(struct io_kiocb *req,
 	if (likely(io_import_send_buf(node->buf, iter,
 				      (u64)(uintptr_t)sr->buf, sr->len)))
 		return 0;
-	return io_import_fixed(ITER_SOURCE, iter, node->buf,
-			       (u64)(uintptr_t)sr->buf, sr->len);
+	return io_slot_import_other(req, iter, node->buf);
 }
 
 /* Detach a request that is over, with its result and its flags as they are to be. */
@@ -267,9 +243,11 @@ static __always_inline int __io_slot_send(struct io_kiocb *req,
 	}
 	if (req->flags & REQ_F_IMPORT_BUFFER) {
 		ret = io_slot_import(req, kmsg, issue_flags, special);
-		if (unlikely(ret))
+		if (unlikely(ret < 0))
 			return ret;
 		req->flags &= ~REQ_F_IMPORT_BUFFER;
+		if (unlikely(ret) && !special)
+			return io_slot_send_special(req, issue_flags);
 	}
 
 	msg_flags = sr->msg_flags;

@@ -87,7 +87,8 @@ void io_notif_ops_unregister(const struct io_notif_ops *ops)
 }
 EXPORT_SYMBOL_GPL(io_notif_ops_unregister);
 
-static const struct io_notif_ops *io_notif_ops_get(void)
+/* The module, with a reference to it; NULL: there is none. Sleeps. */
+const struct io_notif_ops *io_notif_ops_get(void)
 {
 	const struct io_notif_ops *ops = NULL;
 
@@ -111,11 +112,17 @@ bool io_notif_available(bool load)
 	return READ_ONCE(io_notif_ops);
 }
 
-/* As long as there is ctx->notif the module can't go, and no other can come. */
+/* The module, for who has what keeps it: it can't go, and no other can come. */
+const struct io_notif_ops *io_notif_pinned_ops(void)
+{
+	return READ_ONCE(io_notif_ops);
+}
+
+/* As long as there is ctx->notif it keeps the module. */
 const struct io_notif_ops *io_notif_ring_ops(struct io_ring_ctx *ctx)
 {
 	lockdep_assert_held(&ctx->uring_lock);
-	return READ_ONCE(io_notif_ops);
+	return io_notif_pinned_ops();
 }
 
 /* Give the ring's state and its reference to the module back. */

@@ -17,8 +17,10 @@
 #include <linux/workqueue.h>
 
 #include "../../rsrc.h"
+#include "kbuf.h"
 #include "totals.h"
 
+struct io_async_msghdr;
 struct io_notif_ring;
 struct module;
 struct seq_file;
@@ -142,12 +144,24 @@ enum {
  * @divert:	the ring is closed: its lanes don't wait for their tasks
  * @free:	free ctx->notif
  * @show:	describe the slots, a part of the ring's fdinfo
+ * @kbuf_quota:	make what counts the ring's buffers of IORING_OP_GET_BUF; it has a
+ *		reference. NULL: no memory
+ * @kbuf_place:	may a buffer go to such a place? @replace as the request has it
+ * @kbuf_fill:	have io_kbuf_run() fill a buffer by @source and @from. What it holds
+ *		then counts until @kbuf_release, and takes a reference to the quota
+ * @kbuf_admit:	may the buffer hold a part of these pages? @head is the first of
+ *		2^@order. Called in io_kbuf_run()
+ * @kbuf_release: @nr_pages don't count any more, and the reference is given up.
+ *		True: it was the last one
+ * @kbuf_count:	how many buffers of the quota there are, and how many pages count
+ * @kbuf_put:	the ring is gone: give its reference up. True: it was the last one
  * @complete:	an skb is done with the notifier's pages, or they were copied
  *		unless @success
  * @complete_link: the same, of all notifiers of a link
  *
- * All but the last two are called with ->uring_lock held, in task context. Those
- * are called in any, with preemption disabled or as an RCU reader.
+ * All are called in task context. Those that get the ring are called with its
+ * ->uring_lock held. The last two are called in any context, with preemption
+ * disabled or as an RCU reader.
  */
 struct io_notif_ops {
 	struct module *owner;
@@ -178,11 +192,25 @@ struct io_notif_ops {
 	void (*divert)(struct io_ring_ctx *ctx);
 	void (*free)(struct io_ring_ctx *ctx);
 	void (*show)(struct io_ring_ctx *ctx, struct seq_file *m);
+	struct io_kbuf_quota *(*kbuf_quota)(struct io_ring_ctx *ctx);
+	int (*kbuf_place)(enum io_kbuf_place place, bool replace);
+	ssize_t (*kbuf_fill)(struct io_kbuf_quota *quota,
+			     struct io_kbuf_take *take,
+			     io_kbuf_source *source, void *from);
+	int (*kbuf_admit)(struct io_kbuf_filling *filling, struct page *head,
+			  unsigned int order);
+	bool (*kbuf_release)(struct io_kbuf_quota *quota,
+			     unsigned int nr_pages);
+	void (*kbuf_count)(const struct io_kbuf_quota *quota,
+			   unsigned long *buffers, unsigned long *pages);
+	bool (*kbuf_put)(struct io_kbuf_quota *quota);
 	void (*complete)(struct ubuf_info *ubuf, bool success);
 	void (*complete_link)(struct ubuf_info *ubuf, bool success);
 };
 
 /* For the parts of the shim. */
+const struct io_notif_ops *io_notif_ops_get(void);
+const struct io_notif_ops *io_notif_pinned_ops(void);
 const struct io_notif_ops *io_notif_ring_ops(struct io_ring_ctx *ctx);
 
 #if IS_ENABLED(CONFIG_IO_URING_NOTIF)
@@ -205,6 +233,12 @@ int io_slot_send_prep(struct io_kiocb *req, const struct io_uring_sqe *sqe);
 int io_slot_send(struct io_kiocb *req, unsigned int issue_flags);
 void io_slot_send_fail(struct io_kiocb *req);
 void io_slot_send_cleanup(struct io_kiocb *req);
+
+/* import.c */
+int io_slot_import_vec(struct io_kiocb *req, struct io_async_msghdr *kmsg,
+		       unsigned int issue_flags);
+int io_slot_import_other(struct io_kiocb *req, struct iov_iter *iter,
+			 struct io_mapped_ubuf *imu);
 
 /* fill.c */
 int io_slot_sg_from_iter(struct sk_buff *skb, struct iov_iter *from,

@@ -12,6 +12,7 @@ mod lane;
 mod link;
 mod members;
 mod memory;
+mod quota;
 #[cfg(CONFIG_IO_URING_NOTIF_KUNIT_TEST)]
 pub(crate) mod testing;
 mod totals;
@@ -27,6 +28,7 @@ pub(crate) use lane::Lane;
 pub(crate) use link::complete_link;
 pub(crate) use members::end_link;
 pub(crate) use memory::{Completed, Idle, Terms};
+pub(crate) use quota::{put_quota, Charge, PageId, Quota, Sealed};
 pub(crate) use totals::Total;
 pub(crate) use uapi::{RegisterArg, SlotConfig};
 pub(crate) use ubuf::complete;

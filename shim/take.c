@@ -1,0 +1,395 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Kernel-owned buffers: what fills them. Walks the skbs of a socket, the page cache of
+ * a file, and the buffers of a pipe, and takes references to their pages.
+ *
+ * Only pages that can be a part of a packet are taken: what is in the linear part of
+ * an skb is copied unless it is a page fragment of the skb's own, as memory of slab
+ * has no references to be counted.
+ */
+#include <linux/errno.h>
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+#include <linux/pipe_fs_i.h>
+#include <linux/skbuff.h>
+#include <linux/splice.h>
+#include <linux/swap.h>
+#include <net/sock.h>
+#include <net/tcp.h>
+
+#include "../../rsrc.h"
+#include "kbuf.h"
+
+/* Copy what can't be taken. Returns how much was, or -ENOMEM. */
+static int io_take_copy(struct io_kbuf_take *take, struct sock *sk,
+			const void *data, unsigned int len)
+{
+	struct page_frag *frag = sk_page_frag(sk);
+	unsigned int done = 0, n;
+	int ret;
+
+	while (done < len) {
+		if (!sk_page_frag_refill(sk, frag))
+			return done ?: -ENOMEM;
+		n = min(len - done, frag->size - frag->offset);
+		memcpy(page_address(frag->page) + frag->offset, data + done, n);
+		ret = io_kbuf_add(take, frag->page, frag->offset, n);
+		if (ret)
+			return done ?: ret;
+		frag->offset += n;
+		done += n;
+	}
+	return done;
+}
+
+/* Take @len bytes from @offset on of the linear part. */
+static int io_take_linear(struct io_kbuf_take *take, struct sock *sk,
+			  struct sk_buff *skb, unsigned int offset,
+			  unsigned int len)
+{
+	void *data = skb->data + offset;
+	int ret;
+
+	if (skb_head_is_locked(skb))
+		return io_take_copy(take, sk, data, len);
+	ret = io_kbuf_add(take, virt_to_page(data), offset_in_page(data), len);
+	return ret ?: len;
+}
+
+static int io_take_frag(struct io_kbuf_take *take, struct sock *sk,
+			const skb_frag_t *frag, unsigned int offset,
+			unsigned int len)
+{
+	struct page *page = skb_frag_page(frag);
+	int ret;
+
+	if (WARN_ON_ONCE(!sendpage_ok(page)))
+		return -EOPNOTSUPP;
+	ret = io_kbuf_add(take, page, skb_frag_off(frag) + offset, len);
+	return ret ?: len;
+}
+
+/* Take up to @len bytes from @offset on. Returns how many, or why none. */
+static int io_take_skb(struct io_kbuf_take *take, struct sock *sk,
+		       struct sk_buff *skb, unsigned int offset,
+		       unsigned int len)
+{
+	unsigned int done = 0, i, n;
+	struct sk_buff *part;
+	int ret;
+
+	if (!skb_frags_readable(skb))
+		return -EOPNOTSUPP;
+	if (offset < skb_headlen(skb)) {
+		n = min(len, skb_headlen(skb) - offset);
+		ret = io_take_linear(take, sk, skb, offset, n);
+		if (ret != n)
+			return ret;
+		done = n;
+		offset = 0;
+	} else {
+		offset -= skb_headlen(skb);
+	}
+
+	for (i = 0; done < len && i < skb_shinfo(skb)->nr_frags; i++) {
+		const skb_frag_t *frag = &skb_shinfo(skb)->frags[i];
+
+		if (offset >= skb_frag_size(frag)) {
+			offset -= skb_frag_size(frag);
+			continue;
+		}
+		n = min(len - done, skb_frag_size(frag) - offset);
+		ret = io_take_frag(take, sk, frag, offset, n);
+		if (ret < 0)
+			return done ?: ret;
+		done += n;
+		offset = 0;
+	}
+
+	/* what GRO made of packets without fragments; none of these has more */
+	skb_walk_frags(skb, part) {
+		if (done == len)
+			break;
+		if (offset >= part->len) {
+			offset -= part->len;
+			continue;
+		}
+		n = min(len - done, part->len - offset);
+		ret = io_take_skb(take, sk, part, offset, n);
+		if (ret < 0)
+			return done ?: ret;
+		done += ret;
+		if (ret != n)
+			break;
+		offset = 0;
+	}
+	return done;
+}
+
+/* Copy the first bytes to the program, before they are taken. */
+static int io_take_head(struct io_kbuf_take *take, struct sk_buff *skb,
+			unsigned int offset, unsigned int len)
+{
+	size_t n = min_t(size_t, len, iov_iter_count(&take->head));
+
+	return n ? skb_copy_datagram_iter(skb, offset, &take->head, n) : 0;
+}
+
+static int io_take_actor(read_descriptor_t *desc, struct sk_buff *skb,
+			 unsigned int offset, size_t len)
+{
+	struct io_take_tcp *tcp = desc->arg.data;
+	struct io_kbuf_take *take = tcp->take;
+	int ret;
+
+	len = min(len, take->left);
+	if (!len || tcp->full)
+		return 0;
+	ret = io_take_head(take, skb, offset, len);
+	if (!ret)
+		ret = io_take_skb(take, tcp->sk, skb, offset, len);
+	/* what stays is for the next request */
+	tcp->full = ret < (int)len;
+	desc->count = take->left;
+	return ret;
+}
+
+/* Why there is nothing to be taken, as recv(2) says it. */
+static int io_take_tcp_nothing(struct sock *sk)
+{
+	const struct tcp_sock *tp = tcp_sk(sk);
+
+	if (tp->urg_data && tp->urg_seq == tp->copied_seq)
+		return -EOPNOTSUPP;
+	if (sock_flag(sk, SOCK_DONE))
+		return 0;
+	if (sk->sk_err)
+		return sock_error(sk);
+	if (sk->sk_shutdown & RCV_SHUTDOWN)
+		return 0;
+	if (sk->sk_state == TCP_CLOSE)
+		return -ENOTCONN;
+	return -EAGAIN;
+}
+
+/**
+ * io_take_from_tcp() - an io_kbuf_source: what a TCP socket has received
+ * @take:	the buffer
+ * @from:	struct io_take_tcp
+ *
+ * Context: task, without the socket's lock.
+ * Return: how many bytes were taken, 0 at the end of the stream, -EAGAIN when there are
+ * none yet, -EOPNOTSUPP at urgent data and for memory of a device, -EFAULT when the head
+ * can't be written, -ENOMEM, or an error of the socket. With an error nothing was taken.
+ */
+ssize_t io_take_from_tcp(struct io_kbuf_take *take, void *from)
+{
+	struct io_take_tcp *tcp = from;
+	read_descriptor_t desc = {
+		.arg.data	= tcp,
+		.count		= take->left,
+	};
+	struct sock *sk = tcp->sk;
+	int ret;
+
+	tcp->take = take;
+	tcp->full = false;
+	lock_sock(sk);
+	/* who reads it must not be passed by: kTLS, sockmap */
+	if (!sk_is_tcp(sk) || sk->sk_prot->recvmsg != tcp_recvmsg) {
+		ret = -EOPNOTSUPP;
+		goto unlock;
+	}
+	ret = tcp_read_sock(sk, &desc, io_take_actor);
+	if (!ret)
+		ret = io_take_tcp_nothing(sk);
+	tcp->more = tcp_inq(sk) > 0;
+unlock:
+	release_sock(sk);
+	return ret;
+}
+
+/**
+ * io_take_wait_tcp() - wait until a TCP socket has something to be taken
+ * @sk:		the socket
+ * @nonblock:	don't
+ *
+ * Context: task, sleeps without a lock of the ring.
+ * Return: 0 when it is worth another try, -EAGAIN, or the error of who is interrupted.
+ */
+int io_take_wait_tcp(struct sock *sk, bool nonblock)
+{
+	long timeo = sock_rcvtimeo(sk, nonblock);
+	int ret = 0;
+
+	if (!timeo)
+		return -EAGAIN;
+	lock_sock(sk);
+	if (skb_queue_empty(&sk->sk_receive_queue) &&
+	    io_take_tcp_nothing(sk) == -EAGAIN) {
+		sk_wait_data(sk, &timeo, NULL);
+		if (signal_pending(current))
+			ret = sock_intr_errno(timeo);
+		else if (!timeo)
+			ret = -EAGAIN;
+	}
+	release_sock(sk);
+	return ret;
+}
+
+/* Copy the first bytes to the program, of what was taken. */
+static int io_take_file_head(struct io_kbuf_take *take)
+{
+	const struct io_mapped_ubuf *imu = take->node->buf;
+	unsigned int i;
+	size_t n;
+
+	for (i = 0; i < take->nr && iov_iter_count(&take->head); i++) {
+		const struct bio_vec *bv = &imu->bvec[i];
+
+		n = min_t(size_t, bv->bv_len, iov_iter_count(&take->head));
+		if (copy_page_to_iter(bv->bv_page, bv->bv_offset, n,
+				      &take->head) != n)
+			return -EFAULT;
+	}
+	return 0;
+}
+
+/* Take what is uptodate of a folio. 1: the file ends in it. */
+static int io_take_folio(struct io_kbuf_take *take, struct io_take_file *file,
+			 struct folio *folio)
+{
+	struct inode *inode = file->file->f_mapping->host;
+	loff_t size;
+	size_t off, n;
+	int ret;
+
+	if (!folio_test_uptodate(folio) || folio_test_hwpoison(folio))
+		return -EAGAIN;
+	/* after that, as filemap_read() */
+	size = i_size_read(inode);
+	if (file->pos >= size)
+		return 1;
+	off = offset_in_folio(folio, file->pos);
+	n = min3((loff_t)(folio_size(folio) - off), (loff_t)take->left,
+		 size - file->pos);
+	folio_mark_accessed(folio);
+	if (mapping_writably_mapped(file->file->f_mapping))
+		flush_dcache_folio(folio);
+	ret = io_kbuf_add(take, folio_page(folio, 0), off, n);
+	if (!ret)
+		file->pos += n;
+	return ret;
+}
+
+/**
+ * io_take_from_cache() - an io_kbuf_source: what the page cache has of a file
+ * @take:	the buffer
+ * @from:	struct io_take_file
+ *
+ * Context: task; doesn't wait for I/O.
+ * Return: how many bytes were taken: less than asked for only at the end of the file or
+ * of memory. 0: the file ends there. -EAGAIN when not all is in the cache, -EFAULT, -ENOMEM.
+ */
+ssize_t io_take_from_cache(struct io_kbuf_take *take, void *from)
+{
+	struct io_take_file *file = from;
+	struct address_space *mapping = file->file->f_mapping;
+	const loff_t start = file->pos;
+	struct folio_batch batch;
+	pgoff_t index, end;
+	unsigned int i;
+	int ret = 0;
+
+	end = (start + take->left - 1) >> PAGE_SHIFT;
+	while (!ret && take->left && file->pos < i_size_read(mapping->host)) {
+		folio_batch_init(&batch);
+		index = file->pos >> PAGE_SHIFT;
+		if (!filemap_get_folios_contig(mapping, &index, end, &batch))
+			return -EAGAIN;
+		for (i = 0; !ret && i < folio_batch_count(&batch); i++)
+			ret = io_take_folio(take, file, batch.folios[i]);
+		folio_batch_release(&batch);
+		cond_resched();
+	}
+	if (ret == -EAGAIN || (ret < 0 && file->pos == start))
+		return ret;
+	file_accessed(file->file);
+	ret = io_take_file_head(take);
+	return ret ?: file->pos - start;
+}
+
+static struct pipe_inode_info *io_take_pipe(void)
+{
+	struct pipe_inode_info *pipe = current->splice_pipe;
+
+	if (!pipe) {
+		pipe = alloc_pipe_info();
+		if (!pipe)
+			return NULL;
+		pipe->readers = 1;
+		current->splice_pipe = pipe;
+	}
+	return pipe;
+}
+
+/* Take what is in the pipe, and empty it. */
+static int io_take_pipe_bufs(struct io_kbuf_take *take,
+			     struct io_take_file *file,
+			     struct pipe_inode_info *pipe)
+{
+	int ret = 0;
+
+	while (!pipe_empty(pipe->head, pipe->tail)) {
+		struct pipe_buffer *buf = pipe_buf(pipe, pipe->tail);
+
+		if (!ret)
+			ret = pipe_buf_confirm(pipe, buf);
+		if (!ret && !sendpage_ok(buf->page))
+			ret = -EOPNOTSUPP;
+		if (!ret)
+			ret = io_kbuf_add(take, buf->page, buf->offset, buf->len);
+		if (!ret)
+			file->pos += buf->len;
+		pipe_buf_release(pipe, buf);
+		pipe->tail++;
+	}
+	pipe->head = 0;
+	pipe->tail = 0;
+	return ret;
+}
+
+/**
+ * io_take_from_file() - an io_kbuf_source: a file that has to be read first
+ * @take:	the buffer
+ * @from:	struct io_take_file
+ *
+ * Context: task, without the ring's ->uring_lock, as it waits for I/O.
+ * Return: as io_take_from_cache(), or an error of the file system.
+ */
+ssize_t io_take_from_file(struct io_kbuf_take *take, void *from)
+{
+	struct io_take_file *file = from;
+	struct pipe_inode_info *pipe = io_take_pipe();
+	const loff_t start = file->pos;
+	ssize_t ret = 0;
+	loff_t pos;
+
+	if (!pipe)
+		return -ENOMEM;
+	while (take->left && !fatal_signal_pending(current)) {
+		pos = file->pos;
+		ret = vfs_splice_read(file->file, &pos, pipe, take->left, 0);
+		if (ret <= 0)
+			break;
+		ret = io_take_pipe_bufs(take, file, pipe);
+		if (ret)
+			break;
+		cond_resched();
+	}
+	if (file->pos == start)
+		return ret;
+	ret = io_take_file_head(take);
+	return ret ?: file->pos - start;
+}
