@@ -73,6 +73,31 @@ TEST_F(getbuf, contract_17_end_of_the_stream)
 	ASSERT_RECEIVED(&self->out, self->data, 100);
 }
 
+/* A chain breaks there, and sends nothing twice. */
+TEST_F(getbuf, contract_17_end_breaks_a_chain)
+{
+	struct io_uring_sqe *sqe;
+	int n;
+
+	ASSERT_EQ(0, send_all(self->in.tx, self->data, 100));
+	prep_get_buf(&self->ring, self->in.rx, 4096, 0);
+	ASSERT_SUBMIT(&self->ring, 1);
+	n = ASSERT_TAKEN(&self->ring, 100);
+	ASSERT_EQ(100, n);
+	ASSERT_EQ(0, shutdown(self->in.tx, SHUT_WR));
+	sqe = prep_get_buf(&self->ring, self->in.rx, 4096, 0);
+	sqe->ioprio = IORING_GET_BUF_REPLACE;
+	sqe->flags = IOSQE_IO_LINK;
+	prep_send_buf(&self->ring, self->out.tx, 0, -1, 0, 0,
+		      IORING_RECVSEND_NOTIF_FLUSH);
+	ASSERT_SUBMIT(&self->ring, 2);
+	ASSERT_NOT_TAKEN(&self->ring, 0);
+	ASSERT_CQE(&self->ring, REQ(0), -ECANCELED, 0);
+	ASSERT_NOTIF(&self->ring, TAG(0), 0);
+	ASSERT_EQ(-1, recv(self->out.rx, self->own, 1, MSG_DONTWAIT));
+	ASSERT_EQ(EAGAIN, errno);
+}
+
 /* A peer that resets the connection is an error, also to who waits. */
 TEST_F(getbuf, contract_17_reset)
 {

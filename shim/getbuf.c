@@ -232,11 +232,11 @@ int io_get_buf(struct io_kiocb *req, unsigned int issue_flags)
 	if (ret == -EAGAIN && (issue_flags & IO_URING_F_NONBLOCK))
 		return -EAGAIN;
 
-	if (ret < 0) {
-		if (ret == -ERESTARTSYS)
-			ret = -EINTR;
+	if (ret == -ERESTARTSYS)
+		ret = -EINTR;
+	/* at the end, too: who is linked must not send what was in the entry before */
+	if (ret <= 0)
 		req_set_fail(req);
-	}
 	io_req_set_res(req, ret, cflags);
 	return IOU_COMPLETE;
 }
