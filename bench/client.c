@@ -55,31 +55,45 @@ static void lost(int sig)
 }
 
 /* Memory that is there: no page fault in a window. */
-static char *data_of(enum buffer buffer)
+static char *data_of(const struct row *row)
 {
-	static char *small, *huge;
-	char **data = buffer == HUGE ? &huge : &small;
+	static char *small, *huge, *taken;
+	char **data = row->buffer == HUGE ? &huge : takes(row) ? &taken : &small;
 	int flags = MAP_PRIVATE | MAP_ANONYMOUS |
-		    (buffer == HUGE ? MAP_HUGETLB : 0);
+		    (row->buffer == HUGE ? MAP_HUGETLB : 0);
 
 	if (*data)
 		return *data;
-	*data = mmap(NULL, buffer == HUGE ? HUGE_PAGE : MAX_BYTES,
+	*data = mmap(NULL, row->buffer == HUGE ? HUGE_PAGE : data_bytes(row),
 		     PROT_READ | PROT_WRITE, flags, -1, 0);
 	if (*data == MAP_FAILED)
-		fail("%s", buffer == HUGE ?
+		fail("%s", row->buffer == HUGE ?
 		     "no huge page of 2 MiB; write to /proc/sys/vm/nr_hugepages" :
 		     "no memory");
-	memset(*data, 'a', MAX_BYTES);
+	memset(*data, 'a', data_bytes(row));
 	return *data;
+}
+
+/* What a relay is to send is there, and the clock is where it is for all windows. */
+static void before_window(const struct bench *b)
+{
+	if (b->row->relay)
+		relay_feed(b);
+	settle();
 }
 
 static void window(struct bench *b, __u64 *sender, __u64 *receiver)
 {
-	__u64 start = now(), middle;
+	__u64 start, middle;
 
+	/* system calls that nothing else makes, for who reads a log of instructions */
+	if (b->marked)
+		getpgid(0);
+	start = now();
 	b->batch(b);
 	middle = now();
+	if (b->marked)
+		getsid(0);
 	*sender = middle - start;
 	*receiver = 0;
 	if (b->rx < 0)
@@ -100,10 +114,12 @@ static void check_usage(struct bench *b)
 		return;
 	b->report = row->mode != MSG_ZC;
 	b->copied = false;
+	if (row->relay)
+		relay_feed(b);
 	window(b, &unused, &unused);
 	b->report = false;
 	/* over veth the receiving side copies */
-	if (!row->tcp && b->copied != copies)
+	if ((!row->tcp || row->sink) && b->copied != copies)
 		fail("the data was %scopied", copies ? "not " : "");
 }
 
@@ -131,7 +147,7 @@ static unsigned long long run(struct bench *b, __u64 *sender, __u64 *receiver)
 	unsigned int i;
 
 	for (i = 0; i < row->windows; i++) {
-		settle();
+		before_window(b);
 		window(b, &sender[i], &receiver[i]);
 	}
 	packets = net_packets(b) - packets;
@@ -152,16 +168,20 @@ static void loop(struct bench *b, unsigned int seconds)
 	printf("LOOP\n");
 	print_out();
 	/* the clock costs as much as a window's own look at it: seldom */
+	b->marked = takes(b->row);
 	while (nanoseconds() < end)
-		for (i = 0; i < LOOP_WINDOWS; i++)
+		for (i = 0; i < LOOP_WINDOWS; i++) {
+			if (b->marked)
+				before_window(b);
 			window(b, &unused, &unused);
+		}
 }
 
 static void measure(const struct row *row, unsigned int loop_seconds)
 {
 	static __u64 sender[MAX_WINDOWS], receiver[MAX_WINDOWS];
-	struct bench b = { .row = row, .data = data_of(row->buffer) };
-	const char *missing = ways_missing(row);
+	struct bench b = { .row = row, .data = data_of(row) };
+	const char *missing = takes(row) ? relay_missing(row) : ways_missing(row);
 	unsigned long long packets = 0;
 	unsigned int i;
 
@@ -177,7 +197,7 @@ static void measure(const struct row *row, unsigned int loop_seconds)
 	net_open(&b);
 	work_open(&b);
 	for (i = 0; i < WARM_WINDOWS; i++) {
-		settle();
+		before_window(&b);
 		window(&b, &sender[0], &receiver[0]);
 	}
 	check_usage(&b);
@@ -186,6 +206,8 @@ static void measure(const struct row *row, unsigned int loop_seconds)
 	else
 		packets = run(&b, sender, receiver);
 	work_close(&b);
+	if (takes(row))
+		relay_close();
 	net_close(&b);
 	if (!loop_seconds)
 		print(row, sender, receiver, packets);

@@ -28,6 +28,8 @@ grow_neighbours
 # A segment is acknowledged as it comes: no window waits for the timer of a delayed ACK
 ip -n b route replace 10.1.0.0/24 dev vb src 10.1.0.2 quickack 1
 ip -n b -6 route replace fd01::/64 dev vb metric 256 quickack 1
+nic=$(ip -n b -o -4 addr show to 10.2.0.2 | awk '{ print $2 }')
+[ -z "$nic" ] || ip -n b route replace 10.2.0.0/24 dev "$nic" src 10.2.0.2 quickack 1
 # What MSG_ZEROCOPY may have in flight
 ip netns exec a sh -c 'echo 16777216 >/proc/sys/net/core/optmem_max'
 echo 8 >/proc/sys/vm/nr_hugepages

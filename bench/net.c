@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The sockets of a row, over the links that net.sh makes: UDP to a neighbour
- * on the dummy device, TCP over the veth pair. Ports are fixed, and a TCP
- * connection is reset at its end: each row finds the same.
+ * The sockets of a row, over the links that net.sh makes: UDP to a neighbour on the
+ * dummy device, TCP over the veth pair; what a relay takes may come over the NICs.
+ * Ports are fixed, and a TCP connection is reset at its end: each row finds the same.
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -14,6 +14,7 @@
 
 #define TX_PORT		8000
 #define RX_PORT		9000
+#define IN_PORT		7000	/* what is to be relayed */
 #define SOCKET_BUFFER	(32 << 20)
 
 /* The sender's namespace is ours from here on. */
@@ -74,6 +75,10 @@ void net_open(struct bench *b)
 	int listener = -1;
 
 	b->rx = -1;
+	if (b->row->sink) {
+		b->tx = sink_open();
+		return;
+	}
 	if (tcp) {
 		listener = bound(net_links[link].ns_rx, family, type, to, RX_PORT);
 		if (listen(listener, 1))
@@ -98,23 +103,50 @@ void net_open(struct bench *b)
 		set(b->tx, IPPROTO_UDP, UDP_SEGMENT, b->row->gso);
 }
 
+/* The connection that a relay takes from, and who sends on it. */
+void net_open_in(const struct row *row, int *tx, int *rx)
+{
+	const enum net_link link = row->nic ? NET_NIC : NET_VETH;
+	const char *from = row->v6 ? net_links[link].rx6 : net_links[link].rx4;
+	const char *to = row->v6 ? net_links[link].tx6 : net_links[link].tx4;
+	const int family = row->v6 ? AF_INET6 : AF_INET;
+	struct sockaddr_storage ss;
+	socklen_t len = make_addr(&ss, family, to, IN_PORT);
+	int listener;
+
+	if (row->nic)
+		nic_open(row->relay);
+	listener = bound(NULL, family, SOCK_STREAM, to, IN_PORT);
+	if (listen(listener, 1))
+		fail("listen: %m");
+	*tx = bound(net_links[link].ns_rx, family, SOCK_STREAM, from, TX_PORT);
+	fix_sequence(*tx);
+	if (connect(*tx, (struct sockaddr *)&ss, len))
+		fail("connect: %m");
+	*rx = accept(listener, NULL, NULL);
+	if (*rx < 0)
+		fail("accept: %m");
+	close(listener);
+	set(*tx, IPPROTO_TCP, TCP_NODELAY, 1);
+}
+
 void net_close(struct bench *b)
 {
 	struct linger reset = { .l_onoff = 1 };
 
-	if (b->rx >= 0) {
+	if (b->row->tcp)
 		setsockopt(b->tx, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
-		close(b->tx);
+	close(b->tx);
+	if (b->rx >= 0)
 		close(b->rx);
-	} else {
-		close(b->tx);
-	}
+	if (b->row->sink)
+		sink_close();
 }
 
 /* How many packets the device of the row has sent. */
 unsigned long long net_packets(const struct bench *b)
 {
-	const char *device = b->row->tcp ? "va" : "dummy0";
+	const char *device = b->row->tcp && !b->row->sink ? "va" : "dummy0";
 	unsigned long long packets = 0;
 	char line[256], name[16];
 	bool found = false;

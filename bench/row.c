@@ -3,7 +3,8 @@
  * Rows as text: mode, buffer, flush, copy_below, proto, bytes, batch, ring and
  * windows, as bench.json names them; the flush of what has no slot is "-". A
  * tenth word says how, if not as ever: some of merge, segments, skip, header,
- * many:N and gso:N, with commas between them.
+ * many:N, gso:N, relay:N, file, pread, nic and
+ * sink, with commas between them.
  */
 #include <stdio.h>
 #include <string.h>
@@ -11,10 +12,14 @@
 #include "bench.h"
 
 static const char * const modes[] = {
-	"send", "msg_zerocopy", "sendmmsg", "io_send", "send_zc", "slot", NULL
+	"send", "msg_zerocopy", "sendmmsg", "sendfile", "io_send", "send_zc",
+	"slot", "splice", NULL
 };
 
-static const char * const buffers[] = { "plain", "registered", "huge", NULL };
+static const char * const buffers[] = {
+	"plain", "registered", "huge", "taken", NULL
+};
+
 static const char * const flushes[] = { "-", "batch", "8", "every", NULL };
 static const char * const protos[] = { "udp4", "udp6", "tcp4", "tcp6", NULL };
 static const char * const rings[] = { "plain", "defer", NULL };
@@ -65,6 +70,24 @@ static bool parse_word(struct row *row, const char *word)
 		return uses_ring(row) && row->buffer == PLAIN &&
 		       row->bytes > VECTOR_HEADER;
 	}
+	if (!strcmp(word, "file")) {
+		row->file = true;
+		return row->tcp;
+	}
+	if (!strcmp(word, "pread")) {
+		row->pread = true;
+		return row->file && row->mode == SEND_ZC;
+	}
+	if (!strcmp(word, "nic")) {
+		row->nic = true;
+		return row->relay;
+	}
+	if (!strcmp(word, "sink")) {
+		row->sink = true;
+		return takes(row) && !row->v6;
+	}
+	if (sscanf(word, "relay:%u", &row->relay) == 1)
+		return row->tcp && row->relay && !row->file;
 	if (sscanf(word, "many:%u", &row->many) == 1)
 		return row->mode == SLOT && row->many && !row->tcp &&
 		       row->batch % row->many == 0;
@@ -79,6 +102,36 @@ static bool parse_how(struct row *row, char *how)
 		if (!parse_word(row, word))
 			return false;
 	return !row->many || !row->header;
+}
+
+static bool can_send(const struct row *row)
+{
+	return row->bytes <= MAX_BYTES && row->batch <= MAX_BATCH &&
+	       row->mode != SENDFILE && row->mode != SPLICE &&
+	       row->buffer != TAKEN && !(row->mode == SENDMMSG && row->tcp);
+}
+
+/* Whether there is such a way to take, and to send what was taken. */
+static bool can_take(const struct row *row)
+{
+	if (has_way(row) || row->batch > MAX_ENTRIES ||
+	    (row->nic && !row->sink) ||
+	    row->bytes > MAX_TAKEN / row->batch)
+		return false;
+	switch (row->mode) {
+	case IO_SEND:
+	case SPLICE:
+		return row->buffer == PLAIN;
+	case SENDFILE:
+		return row->buffer == PLAIN && row->file;
+	case SEND_ZC:
+		return row->buffer == REGISTERED;
+	case SLOT:
+		return row->flush == BATCH &&
+		       (row->buffer == REGISTERED || row->buffer == TAKEN);
+	default:
+		return false;
+	}
 }
 
 void row_parse(struct row *row, const char *text)
@@ -104,10 +157,9 @@ void row_parse(struct row *row, const char *text)
 	row->tcp = p & 2;
 	row->v6 = p & 1;
 	row->defer = find(rings, ring, text);
-	if (!row->bytes || row->bytes > MAX_BYTES || !row->batch ||
-	    row->batch > MAX_BATCH || !row->windows ||
+	if (!row->bytes || !row->batch || !row->windows ||
 	    row->windows > MAX_WINDOWS ||
 	    (words == 10 && !parse_how(row, how)) || !is_whole(row) ||
-	    (row->mode == SENDMMSG && row->tcp))
+	    !(takes(row) ? can_take(row) : can_send(row)))
 		fail("the row \"%s\" makes no sense", text);
 }

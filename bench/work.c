@@ -207,13 +207,16 @@ void work_open(struct bench *b)
 		.flags = IORING_SETUP_CQSIZE,
 		.cq_entries = CQ_ENTRIES,
 	};
-	struct iovec iov = { b->data, MAX_BYTES };
+	static const struct iovec empty[MAX_ENTRIES];
+	struct iovec iov = { b->data, data_bytes(b->row) };
 	int ret;
 
 	b->batch = work_batch;
 	b->notifs = expected_notifs(b->row);
 	if (has_way(b->row))
 		ways_open(b);
+	if (takes(b->row))
+		relay_open(b);
 	b->next_id = 0;
 	if (!uses_ring(b->row))
 		return;
@@ -223,7 +226,11 @@ void work_open(struct bench *b)
 	ret = io_uring_queue_init_params(MAX_BATCH, &b->ring, &params);
 	if (ret)
 		fail("making a ring: %s", strerror(-ret));
-	if (b->row->buffer != PLAIN) {
+	if (b->row->buffer == TAKEN) {
+		ret = io_uring_register_buffers(&b->ring, empty, MAX_ENTRIES);
+		if (ret)
+			fail("registering a table: %s", strerror(-ret));
+	} else if (b->row->buffer != PLAIN) {
 		ret = io_uring_register_buffers(&b->ring, &iov, 1);
 		if (ret)
 			fail("registering a buffer: %s", strerror(-ret));

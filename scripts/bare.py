@@ -20,6 +20,8 @@ from cpio import end, record
 
 # What runs there, beside busybox's own programs
 PROGRAMS = {"bin/busybox": "busybox", "bin/bash": "bash", "sbin/ip": "ip", "sbin/tc": "tc"}
+# An interrupt comes at once: to wait for it would count as instructions
+NIC_OPTIONS = ["e1000e.InterruptThrottleRate=0,0"]
 # Kept where the host has them: the dynamic linker looks there
 LIBRARY = re.compile(r"(/\S+) \(0x")
 
@@ -55,6 +57,8 @@ def archive(files: dict[str, Path]) -> bytes:
 class BareRun(vm.Run):
     """One boot of such a guest, which runs /command."""
 
+    nics = False
+
     def write_files(self, files: dict[str, Path], command: str) -> None:
         """Make the initramfs: `files` by their name in the guest, without the first slash."""
         (self.folder / "command").write_text(command + "\n", encoding="utf-8")
@@ -69,18 +73,21 @@ class BareRun(vm.Run):
 
     def command(self, accel: str, interactive: bool) -> list[str]:
         """QEMU's command line; its first serial line is the console, the others stdout, the status, stderr."""
+        options = ["console=ttyS0", *vm.OPTIONS, *vm.ICOUNT_OPTIONS, *(NIC_OPTIONS if self.nics else ())]
         lines = (self.console, f"/proc/self/fd/{vm.GUEST_OUT}", self.ret, f"/proc/self/fd/{vm.GUEST_ERR}")
         return ["setpriv", "--pdeathsig", "KILL", vm.QEMU, "-nodefaults", "-no-user-config", "-no-reboot",
                 "-display", "none", "-smp", "1", "-m", self.settings.memory,
                 "-kernel", str(self.image.bzimage), "-initrd", str(self.folder / "initramfs"),
-                "-append", " ".join(["console=ttyS0", *vm.OPTIONS, *vm.ICOUNT_OPTIONS]),
+                "-append", " ".join(options),
+                *(vm.NICS if self.nics else ()),
                 *(arg for line in lines for arg in ("-serial", f"file:{line}")), *vm.ACCELS[accel]]
 
 
 def in_bare_vm(image: Image, virtme: Path, settings: vm.Settings, files: dict[str, Path], command: str,
-               on_stdout: Callable[[bytes], None]) -> vm.Result:
-    """Run a command in a guest that has these files, and nothing of the host."""
+               on_stdout: Callable[[bytes], None], nics: bool = False) -> vm.Result:
+    """Run a command in a guest that has these files, and nothing of the host; with two NICs on a hub, if asked for."""
     run = BareRun(image, virtme, settings)
+    run.nics = nics
     try:
         run.write_files(files, command)
         return vm.boot(run, "icount", on_stdout, vm.to_stderr)

@@ -24,6 +24,8 @@ KERNEL = 1 << 63
 ENTRY = re.compile(r"entry_SYSCALL_64$")
 # Each request comes to one of these once
 SENDS = re.compile(r"(udp_sendmsg|udpv6_sendmsg|tcp_sendmsg)$")
+# The client makes these before and after a window whose data comes from somewhere
+BEGINS, ENDS = re.compile(r"__x64_sys_getpgid$"), re.compile(r"__x64_sys_getsid$")
 SMALLEST = 0.5
 USER = "user space"
 UNKNOWN = "code without a name"
@@ -126,6 +128,26 @@ def read_trace(path: Path) -> "array[int]":
     return pcs
 
 
+def cut_marked(pcs: "array[int]", symbols: Symbols) -> list[tuple[int, int]]:
+    """The windows between two marks: what feeds them, and reads what came of them, is outside."""
+    entries, begins, ends = (symbols.starts_of(names) for names in (ENTRY, BEGINS, ENDS))
+    windows = []
+    entered = start = None
+    marked = False
+    for place, pc in enumerate(pcs):
+        if pc in entries:
+            entered = place
+        elif pc in begins:
+            marked, start = True, None
+        elif pc in ends:
+            if start is not None and entered is not None:
+                windows.append((start, entered))
+            marked, start = False, None
+        elif marked and start is None and pc < KERNEL:
+            start = place
+    return windows
+
+
 def cut(pcs: "array[int]", symbols: Symbols, batch: int) -> list[tuple[int, int]]:
     """The windows: the first instruction of each, and the first after it."""
     entries, sends = symbols.starts_of(ENTRY), symbols.starts_of(SENDS)
@@ -178,7 +200,7 @@ class Profile:
 
 def profile(pcs: "array[int]", symbols: Symbols, batch: int) -> Profile:
     """The profile of a log."""
-    windows = cut(pcs, symbols, batch)
+    windows = cut_marked(pcs, symbols) or cut(pcs, symbols, batch)
     if not windows:
         raise Fail(f"the log of {len(pcs)} instructions has no whole batch of {batch} requests; "
                    "choose a row with fewer instructions")

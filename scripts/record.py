@@ -46,8 +46,8 @@ def parse_row(text: str) -> Work:
 class Recorder:
     """One boot, whose machine ends once enough of the row is logged."""
 
-    def __init__(self, image: Image, virtme: Path, settings: vm.Settings, step: Step) -> None:
-        self.step = step
+    def __init__(self, image: Image, virtme: Path, settings: vm.Settings, work: Work, step: Step) -> None:
+        self.step, self.work = step, work
         self.run = vm.Run(image, virtme, settings)
         self.socket, self.trace = self.run.folder / "monitor", self.run.folder / "trace"
         self.rest = b""
@@ -76,10 +76,10 @@ class Recorder:
             monitor.command("quit")
         self.done = True
 
-    def boot(self, client: Path, work: Work) -> None:
+    def boot(self, client: Path) -> None:
         """Measure the row as the benchmark does, then loop in it."""
         need_space(self.run.folder, 2 * INSTRUCTIONS * LINE_BYTES / 1e9, "the log of a profile")
-        row = shlex.quote(work.text())
+        row = shlex.quote(self.work.text())
         start = f"{shlex.quote(str(PROJECT / 'bench/guest.sh'))} {shlex.quote(str(client))} --instructions"
         guest = (f"echo 0 >/proc/sys/kernel/kptr_restrict; echo {BEGIN}; cat /proc/kallsyms; echo {END}\n"
                  f"{start} {row} && {start} --loop {LOOP_SECONDS} {row}")
@@ -97,12 +97,12 @@ class Recorder:
         """The guest's symbols."""
         return "\n".join(self.lines[self.lines.index(BEGIN) + 1:self.lines.index(END)])
 
-    def measured(self, batch: int) -> float:
-        """Instructions per request, as the benchmark counts them in this boot, a TCP receiver's with them."""
+    def measured(self) -> float:
+        """Instructions per request, as the benchmark counts them in this boot, a TCP receiver's with them in the loop."""
         found = next((found for line in self.lines if (found := LINE.match(line))), None)
         if not found:
             raise Fail(f"the client printed no row; what it printed is in {log().path}")
-        return (int(found[2]) + int(found[7])) / batch
+        return (int(found[2]) + (0 if self.work.takes else int(found[7]))) / self.work.batch
 
 
 def find_objects(image: Image) -> dict[str, set[str]]:
@@ -125,16 +125,16 @@ def demangle(names: list[str]) -> dict[str, str]:
 def profile(image: Image, virtme: Path, settings: vm.Settings, client: Path, work: Work) -> hotspots.Profile:
     """The profile of one row."""
     with Step(f"logging {work.name()}", INSTRUCTIONS, " instructions") as step:
-        recorder = Recorder(image, virtme, settings, step)
+        recorder = Recorder(image, virtme, settings, work, step)
         try:
-            recorder.boot(client, work)
+            recorder.boot(client)
             symbols = hotspots.Symbols(recorder.kallsyms(), find_objects(image))
             found = hotspots.profile(hotspots.read_trace(recorder.trace), symbols, work.batch)
         finally:
             recorder.run.close()
     found.rename(demangle([function.name for function in found.functions]))
     found.name = f"{work.name()}; {work.bytes} bytes, {work.place()}"
-    found.measured = recorder.measured(work.batch)
+    found.measured = recorder.measured()
     return found
 
 

@@ -21,6 +21,7 @@ SLOT = Work("slot", "registered", "after:8", 0, "udp4", 4000, 128, "plain")
 MANY = Work("slot", "registered", "batch", 0, "udp4", 4000, 128, "plain", "many:64")
 TRAIN = Work("slot", "huge", "after:1", 0, "udp4", 64400, 128, "plain", "merge,gso:1400")
 HEADER = Work("slot", "plain", "batch", 512, "tcp4", 4120, 8, "plain", "segments,header")
+TAKE = Work("slot", "taken", "batch", 0, "tcp4", 65536, 1, "plain", "relay:1448,nic,sink")
 TCP = Work("io_send", "plain", None, 0, "tcp6", 1024, 8, "defer")
 
 
@@ -79,6 +80,16 @@ class BenchTest(unittest.TestCase):
         """the packets of a header and its page are counted on TCP"""
         rows = self.read([HEADER, TCP], [answer(HEADER, packets=1920), answer(TCP)])
         self.assertEqual([row.packets for row in rows], [2.0, None])
+
+    def test_takers(self) -> None:
+        """a relay is compared with the one that copies, a file with sendfile(2), and who sends to nobody has no receiver"""
+        self.assertEqual((TAKE.name(), bench_report.reference(TAKE).name()), ("GET_BUF, slot", "RECV, SEND"))
+        pread = Work("send_zc", "registered", None, 0, "tcp4", 4096, 1, "plain", "file,pread,sink")
+        self.assertEqual((pread.name(), bench_report.reference(pread).how), ("pread(2), SEND_ZC", "file,sink"))
+        row = self.read([TAKE], [answer(TAKE)])[0]
+        self.assertEqual((row.receiver, row.packets), (None, None))
+        nics = [work.has("nic") for work in bench.matrix(False)]
+        self.assertEqual(nics, sorted(nics))
 
     def test_wall_time(self) -> None:
         """elsewhere it is requests per second, the slow windows the lower quartile"""

@@ -13,7 +13,8 @@ import hotspots  # noqa: E402
 import record  # noqa: E402
 from common import Fail  # noqa: E402
 
-ENTRY, ENTER, SEND, SAME, IRQ, MODULE = (0xffffffff81000000 + n * 0x100 for n in (0, 1, 2, 3, 4, 0x400000))
+ENTRY, ENTER, SEND, SAME, BEGIN, END, IRQ, MODULE = (0xffffffff81000000 + n * 0x100
+                                                     for n in (0, 1, 2, 3, 4, 5, 6, 0x400000))
 USER_PC = 0x401000
 KALLSYMS = f"""{ENTRY:016x} T entry_SYSCALL_64
 {ENTER:016x} t __do_sys_io_uring_enter
@@ -21,6 +22,8 @@ KALLSYMS = f"""{ENTRY:016x} T entry_SYSCALL_64
 {ENTER + 16:016x} D io_data_is_no_function
 {SEND:016x} T udp_sendmsg
 {SAME:016x} t same
+{BEGIN:016x} T __x64_sys_getpgid
+{END:016x} T __x64_sys_getsid
 {IRQ:016x} T asm_sysvec_apic_timer_interrupt
 {IRQ + 256:016x} T _etext
 {MODULE:016x} t _RNvNtCsioQUxlOEfzV_14io_uring_notif3ops6attach\t[io_uring_notif]
@@ -94,6 +97,14 @@ class HotspotsTest(unittest.TestCase):
         found = hotspots.profile(array("Q", log), self.symbols, 2)
         self.assertEqual((found.windows, found.chosen), (8, 8))
         self.assertAlmostEqual(found.total, len(REQUEST) + 6.5)
+
+    def test_marks(self) -> None:
+        """profile: where windows are marked, nothing counts before and after them"""
+        whole = [ENTRY, BEGIN, ENTRY + 4, USER_PC, ENTRY, *REQUEST, USER_PC, USER_PC, ENTRY, END]
+        log = [USER_PC, ENTRY, END, *batch(3), *whole, *batch(5), *whole, *batch(2), ENTRY, BEGIN, USER_PC]
+        found = hotspots.profile(array("Q", log), self.symbols, 1)
+        self.assertEqual((found.windows, found.chosen), (2, 2))
+        self.assertAlmostEqual(found.total, len(REQUEST) + 4)
 
     def test_too_short(self) -> None:
         """profile: a log without a whole window is an error"""
