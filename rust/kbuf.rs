@@ -4,11 +4,10 @@
 //!
 //! A buffer is [`Filling`] until it is [`Sealed`]. What it holds counts against RLIMIT_MEMLOCK all the
 //! time, as whole compound pages: a segment of one byte may keep 32 KiB. Neighbours in one of them
-//! count once.
+//! count once. While it is filled some more may count, so that not each segment has to be asked for.
 
 use crate::sys::{
     Charge,
-    PageId,
     Quota,
     Sealed, //
 };
@@ -37,35 +36,36 @@ impl Place {
     }
 }
 
+/// So many pages count at a time, if there may be so many.
+const STEP: u32 = 64;
+
 /// What a buffer holds that is being filled. Nothing counts any more when it is dropped.
 pub(crate) struct Filling {
     charge: Charge,
-    last: Option<PageId>,
 }
 
 impl Filling {
     pub(crate) fn new(quota: Arc<Quota>) -> Self {
         Self {
             charge: Charge::none(quota),
-            last: None,
         }
     }
 
-    /// The buffer is to hold a part of 2^`order` pages that begin with `head`.
+    /// The buffer is to hold `pages` more. How many count from now on: so many, or more.
     ///
     /// Fails with `ENOMEM` when they are too many.
-    #[inline]
-    pub(crate) fn admit(&mut self, head: PageId, order: u32) -> Result {
-        if self.last == Some(head) {
-            return Ok(());
+    pub(crate) fn admit(&mut self, pages: u32) -> Result<u32> {
+        if pages < STEP && self.charge.add(STEP).is_ok() {
+            return Ok(STEP);
         }
-        self.charge.add(1 << order)?;
-        self.last = Some(head);
-        Ok(())
+        self.charge.add(pages)?;
+        Ok(pages)
     }
 
-    /// The buffer is full, or there is no more. `None`: it holds nothing.
-    pub(crate) fn seal(self) -> Option<Sealed> {
+    /// The buffer is full, or there is no more, and it doesn't hold `spare` of the pages that count.
+    /// `None`: it holds nothing.
+    pub(crate) fn seal(mut self, spare: u32) -> Option<Sealed> {
+        self.charge.sub(spare);
         self.charge.seal()
     }
 }
@@ -78,20 +78,19 @@ mod tests {
         testing::with_test_ring, //
     };
 
-    fn page(n: usize) -> PageId {
-        PageId::new(core::ptr::without_provenance(n * 64))
-    }
-
     #[test]
-    fn neighbours_count_once() -> Result {
+    fn what_is_spare_does_not_count_in_the_end() -> Result {
         with_test_ring(|lock, _| {
             let quota = Quota::new(lock)?;
             let mut filling = Filling::new(quota.clone());
-            for (head, order, pages) in [(1, 0, 1), (1, 0, 1), (2, 3, 9), (2, 3, 9), (1, 0, 10)] {
-                filling.admit(page(head), order)?;
-                assert_eq!(quota.pages(), pages);
-            }
+            assert_eq!(filling.admit(1)?, STEP);
+            assert_eq!(filling.admit(STEP + 1)?, STEP + 1);
+            assert_eq!(quota.pages(), 2 * STEP as usize + 1);
             assert_eq!(quota.buffers(), 0);
+            let sealed = filling.seal(2 * STEP - 2);
+            assert_eq!((quota.buffers(), quota.pages()), (1, 3));
+            assert_eq!(sealed.map(Sealed::release), Some(false));
+            assert_eq!((quota.buffers(), quota.pages()), (0, 0));
             Ok(())
         })
     }
@@ -101,11 +100,14 @@ mod tests {
         with_test_ring(|lock, _| {
             let quota = Quota::new(lock)?;
             let mut filling = Filling::new(quota.clone());
-            filling.admit(page(1), 4)?;
+            filling.admit(16)?;
             drop(filling);
             assert_eq!(quota.pages(), 0);
-            assert!(Filling::new(quota.clone()).seal().is_none());
-            assert_eq!(quota.buffers(), 0);
+            let mut filling = Filling::new(quota.clone());
+            let spare = filling.admit(1)?;
+            assert!(filling.seal(spare).is_none());
+            assert!(Filling::new(quota.clone()).seal(0).is_none());
+            assert_eq!((quota.buffers(), quota.pages()), (0, 0));
             Ok(())
         })
     }
@@ -115,10 +117,10 @@ mod tests {
         with_test_ring(|lock, _| {
             let quota = Quota::new(lock)?;
             let mut sealed = [None, None];
-            for (n, sealed) in sealed.iter_mut().enumerate() {
+            for sealed in &mut sealed {
                 let mut filling = Filling::new(quota.clone());
-                filling.admit(page(n), 1)?;
-                *sealed = filling.seal();
+                let pages = filling.admit(2)?;
+                *sealed = filling.seal(pages - 2);
             }
             assert_eq!((quota.buffers(), quota.pages()), (2, 4));
             let [first, last] = sealed;

@@ -15,6 +15,7 @@
 #include <linux/nospec.h>
 #include <linux/sched/user.h>
 #include <linux/seq_file.h>
+#include <linux/sizes.h>
 
 #include <uapi/linux/io_uring.h>
 
@@ -22,6 +23,14 @@
 #include "../../rsrc.h"
 #include "kbuf.h"
 #include "slot.h"
+
+/*
+ * How many segments a buffer has room for at first: as many as io_uring keeps such
+ * memory for, or as 64 KiB from a network whose packets have 1448 bytes.
+ */
+#define IO_KBUF_SEGS		32
+#define IO_KBUF_SEGS_MANY	64
+#define IO_KBUF_MANY_BYTES	SZ_64K
 
 /* As many segments a buffer may have. */
 #define IO_KBUF_SEGS_MAX	1024
@@ -78,10 +87,12 @@ int io_kbuf_check(struct io_ring_ctx *ctx, unsigned int index, bool replace)
 struct io_rsrc_node *io_kbuf_begin(struct io_ring_ctx *ctx,
 				   struct io_kbuf_take *take, size_t len)
 {
-	take->node = io_taken_node_alloc(ctx);
+	take->node = io_taken_node_alloc(ctx, len < IO_KBUF_MANY_BYTES ?
+					 IO_KBUF_SEGS : IO_KBUF_SEGS_MANY);
 	take->nr = 0;
 	take->left = len;
 	take->filling = NULL;
+	take->spare = 0;
 	return take->node;
 }
 
@@ -145,44 +156,26 @@ ssize_t io_kbuf_run(struct io_kbuf_take *take, io_kbuf_source *source,
 EXPORT_SYMBOL_GPL(io_kbuf_run);
 
 /**
- * io_kbuf_add() - add a part of some pages to a buffer
- * @take:	the buffer, with room for @len bytes
- * @page:	where the part begins; gets a reference if need be
- * @offset:	bytes from the beginning of @page
- * @len:	bytes, which don't end beyond the compound page
+ * io_kbuf_make_room() - have room for one more segment
+ * @take:	the buffer
+ * @nr_pages:	how many pages it holds more with that segment
  *
  * Return: 0, or -ENOMEM if there's no room for it or RLIMIT_MEMLOCK is reached.
  */
-int io_kbuf_add(struct io_kbuf_take *take, struct page *page,
-		unsigned int offset, unsigned int len)
+int io_kbuf_make_room(struct io_kbuf_take *take, unsigned int nr_pages)
 {
-	struct io_mapped_ubuf *imu = take->node->buf;
-	struct page *head = compound_head(page);
-	struct bio_vec *last;
 	int ret;
 
-	offset += (page - head) << PAGE_SHIFT;
-	if (take->nr) {
-		last = &imu->bvec[take->nr - 1];
-		if (last->bv_page == head &&
-		    last->bv_offset + last->bv_len == offset) {
-			last->bv_len += len;
-			goto added;
-		}
-	}
-	if (unlikely(take->nr == imu->nr_bvecs)) {
-		if (take->nr == IO_KBUF_SEGS_MAX || !io_taken_node_grow(take->node))
-			return -ENOMEM;
-		imu = take->node->buf;
-	}
-	ret = io_notif_pinned_ops()->kbuf_admit(take->filling, head,
-						compound_order(head));
-	if (unlikely(ret))
+	if (take->nr == take->node->buf->nr_bvecs &&
+	    (take->nr == IO_KBUF_SEGS_MAX || !io_taken_node_grow(take->node)))
+		return -ENOMEM;
+	if (nr_pages <= take->spare)
+		return 0;
+	ret = io_notif_pinned_ops()->kbuf_admit(take->filling,
+						nr_pages - take->spare);
+	if (ret < 0)
 		return ret;
-	get_page(head);
-	bvec_set_page(&imu->bvec[take->nr++], head, len, offset);
-added:
-	take->left -= len;
+	take->spare += ret;
 	return 0;
 }
 

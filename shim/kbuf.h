@@ -38,6 +38,7 @@ enum io_kbuf_place {
  * @left:	bytes that it may still take
  * @head:	where the program wants a copy of the first bytes
  * @filling:	what the module counts its pages with
+ * @spare:	pages that count already, and that the buffer does not hold yet
  * @nr_pages:	what the module counted, once the buffer is filled
  */
 struct io_kbuf_take {
@@ -46,6 +47,7 @@ struct io_kbuf_take {
 	size_t			left;
 	struct iov_iter		head;
 	struct io_kbuf_filling	*filling;
+	unsigned int		spare;
 	unsigned int		nr_pages;
 };
 
@@ -98,8 +100,7 @@ ssize_t io_kbuf_fill(struct io_ring_ctx *ctx, struct io_kbuf_take *take,
 		     io_kbuf_source *source, void *from);
 void io_kbuf_install(struct io_ring_ctx *ctx, unsigned int index,
 		     struct io_rsrc_node *node);
-int io_kbuf_add(struct io_kbuf_take *take, struct page *page,
-		unsigned int offset, unsigned int len);
+int io_kbuf_make_room(struct io_kbuf_take *take, unsigned int nr_pages);
 
 /* take.c */
 struct io_take_tcp {

@@ -149,8 +149,8 @@ enum {
  * @kbuf_place:	may a buffer go to such a place? @replace as the request has it
  * @kbuf_fill:	have io_kbuf_run() fill a buffer by @source and @from. What it holds
  *		then counts until @kbuf_release, and takes a reference to the quota
- * @kbuf_admit:	may the buffer hold a part of these pages? @head is the first of
- *		2^@order. Called in io_kbuf_run()
+ * @kbuf_admit:	may the buffer hold so many pages more? Called in io_kbuf_run().
+ *		How many count from now on, which may be more, or -ENOMEM
  * @kbuf_release: @nr_pages don't count any more, and the reference is given up.
  *		True: it was the last one
  * @kbuf_count:	how many buffers of the quota there are, and how many pages count
@@ -197,8 +197,8 @@ struct io_notif_ops {
 	ssize_t (*kbuf_fill)(struct io_kbuf_quota *quota,
 			     struct io_kbuf_take *take,
 			     io_kbuf_source *source, void *from);
-	int (*kbuf_admit)(struct io_kbuf_filling *filling, struct page *head,
-			  unsigned int order);
+	int (*kbuf_admit)(struct io_kbuf_filling *filling,
+			  unsigned int nr_pages);
 	bool (*kbuf_release)(struct io_kbuf_quota *quota,
 			     unsigned int nr_pages);
 	void (*kbuf_count)(const struct io_kbuf_quota *quota,

@@ -21,6 +21,56 @@
 #include "../../rsrc.h"
 #include "kbuf.h"
 
+/*
+ * Add a part of a compound page, without a reference to it. It needs one if this is 0;
+ * 1: it goes on where the last segment ends, which has one. -ENOMEM if there's no room
+ * for it or RLIMIT_MEMLOCK is reached.
+ */
+static inline int io_take_add(struct io_kbuf_take *take, struct page *page,
+			      unsigned int offset, unsigned int len)
+{
+	struct io_mapped_ubuf *imu = take->node->buf;
+	struct page *head = compound_head(page);
+	unsigned int nr_pages = compound_nr(head);
+	struct bio_vec *last;
+	int ret;
+
+	offset += (page - head) << PAGE_SHIFT;
+	if (take->nr) {
+		last = &imu->bvec[take->nr - 1];
+		/* what the buffer holds in whole counts once */
+		if (last->bv_page == head)
+			nr_pages = 0;
+		if (last->bv_page == head &&
+		    last->bv_offset + last->bv_len == offset) {
+			last->bv_len += len;
+			take->left -= len;
+			return 1;
+		}
+	}
+	if (unlikely(take->nr == imu->nr_bvecs || nr_pages > take->spare)) {
+		ret = io_kbuf_make_room(take, nr_pages);
+		if (ret)
+			return ret;
+		imu = take->node->buf;
+	}
+	take->spare -= nr_pages;
+	bvec_set_page(&imu->bvec[take->nr++], head, len, offset);
+	take->left -= len;
+	return 0;
+}
+
+/* The same, with a reference. 0 or -ENOMEM. */
+static int io_take_page(struct io_kbuf_take *take, struct page *page,
+			unsigned int offset, unsigned int len)
+{
+	int ret = io_take_add(take, page, offset, len);
+
+	if (!ret)
+		get_page(page);
+	return min(ret, 0);
+}
+
 /* Copy what can't be taken. Returns how much was, or -ENOMEM. */
 static int io_take_copy(struct io_kbuf_take *take, struct sock *sk,
 			const void *data, unsigned int len)
@@ -34,7 +84,7 @@ static int io_take_copy(struct io_kbuf_take *take, struct sock *sk,
 			return done ?: -ENOMEM;
 		n = min(len - done, frag->size - frag->offset);
 		memcpy(page_address(frag->page) + frag->offset, data + done, n);
-		ret = io_kbuf_add(take, frag->page, frag->offset, n);
+		ret = io_take_page(take, frag->page, frag->offset, n);
 		if (ret)
 			return done ?: ret;
 		frag->offset += n;
@@ -53,29 +103,65 @@ static int io_take_linear(struct io_kbuf_take *take, struct sock *sk,
 
 	if (skb_head_is_locked(skb))
 		return io_take_copy(take, sk, data, len);
-	ret = io_kbuf_add(take, virt_to_page(data), offset_in_page(data), len);
+	ret = io_take_page(take, virt_to_page(data), offset_in_page(data), len);
 	return ret ?: len;
 }
 
-static int io_take_frag(struct io_kbuf_take *take, struct sock *sk,
-			const skb_frag_t *frag, unsigned int offset,
-			unsigned int len)
+/*
+ * Will all fragments of an skb go right after this, when it is read up to @end? As
+ * skb_try_coalesce() does, the buffer then takes over their references.
+ */
+static bool io_take_may_steal(struct sk_buff *skb, unsigned int end)
 {
-	struct page *page = skb_frag_page(frag);
-	int ret;
+	return end == skb->len && !skb_cloned(skb) && !skb->pp_recycle &&
+	       !skb_zcopy(skb) && !skb_has_frag_list(skb);
+}
 
-	if (WARN_ON_ONCE(!sendpage_ok(page)))
-		return -EOPNOTSUPP;
-	ret = io_kbuf_add(take, page, skb_frag_off(frag) + offset, len);
-	return ret ?: len;
+/*
+ * Take fragments from *@offset on, until there are *@left bytes no more. Their pages are
+ * none of slab: whoever sends pages has looked. 0, or why not all.
+ */
+static int io_take_frags(struct io_kbuf_take *take, struct sk_buff *skb,
+			 unsigned int *offset, unsigned int *left, bool steal)
+{
+	struct skb_shared_info *shinfo = skb_shinfo(skb);
+	unsigned int first = take->nr, i, n;
+	int ret = 0;
+
+	for (i = 0; *left && i < shinfo->nr_frags; i++) {
+		const skb_frag_t *frag = &shinfo->frags[i];
+
+		if (*offset >= skb_frag_size(frag)) {
+			*offset -= skb_frag_size(frag);
+			steal = false;
+			continue;
+		}
+		n = min(*left, skb_frag_size(frag) - *offset);
+		ret = io_take_add(take, skb_frag_page(frag),
+				  skb_frag_off(frag) + *offset, n);
+		if (ret < 0)
+			break;
+		/* a reference that the buffer has no use for */
+		if (ret)
+			steal = false;
+		*left -= n;
+		*offset = 0;
+	}
+	if (steal && !ret && i == shinfo->nr_frags) {
+		shinfo->nr_frags = 0;
+		return 0;
+	}
+	for (; first < take->nr; first++)
+		get_page(take->node->buf->bvec[first].bv_page);
+	return min(ret, 0);
 }
 
 /* Take up to @len bytes from @offset on. Returns how many, or why none. */
 static int io_take_skb(struct io_kbuf_take *take, struct sock *sk,
 		       struct sk_buff *skb, unsigned int offset,
-		       unsigned int len)
+		       unsigned int len, bool steal)
 {
-	unsigned int done = 0, i, n;
+	unsigned int left = len, n;
 	struct sk_buff *part;
 	int ret;
 
@@ -86,45 +172,34 @@ static int io_take_skb(struct io_kbuf_take *take, struct sock *sk,
 		ret = io_take_linear(take, sk, skb, offset, n);
 		if (ret != n)
 			return ret;
-		done = n;
+		left -= n;
 		offset = 0;
 	} else {
 		offset -= skb_headlen(skb);
 	}
 
-	for (i = 0; done < len && i < skb_shinfo(skb)->nr_frags; i++) {
-		const skb_frag_t *frag = &skb_shinfo(skb)->frags[i];
-
-		if (offset >= skb_frag_size(frag)) {
-			offset -= skb_frag_size(frag);
-			continue;
-		}
-		n = min(len - done, skb_frag_size(frag) - offset);
-		ret = io_take_frag(take, sk, frag, offset, n);
-		if (ret < 0)
-			return done ?: ret;
-		done += n;
-		offset = 0;
-	}
+	ret = io_take_frags(take, skb, &offset, &left, steal);
+	if (ret)
+		return len - left ?: ret;
 
 	/* what GRO made of packets without fragments; none of these has more */
 	skb_walk_frags(skb, part) {
-		if (done == len)
+		if (!left)
 			break;
 		if (offset >= part->len) {
 			offset -= part->len;
 			continue;
 		}
-		n = min(len - done, part->len - offset);
-		ret = io_take_skb(take, sk, part, offset, n);
+		n = min(left, part->len - offset);
+		ret = io_take_skb(take, sk, part, offset, n, false);
 		if (ret < 0)
-			return done ?: ret;
-		done += ret;
+			return len - left ?: ret;
+		left -= ret;
 		if (ret != n)
 			break;
 		offset = 0;
 	}
-	return done;
+	return len - left;
 }
 
 /* Copy the first bytes to the program, before they are taken. */
@@ -148,7 +223,8 @@ static int io_take_actor(read_descriptor_t *desc, struct sk_buff *skb,
 		return 0;
 	ret = io_take_head(take, skb, offset, len);
 	if (!ret)
-		ret = io_take_skb(take, tcp->sk, skb, offset, len);
+		ret = io_take_skb(take, tcp->sk, skb, offset, len,
+				  io_take_may_steal(skb, offset + len));
 	/* what stays is for the next request */
 	tcp->full = ret < (int)len;
 	desc->count = take->left;
@@ -256,7 +332,10 @@ static int io_take_file_head(struct io_kbuf_take *take)
 	return 0;
 }
 
-/* Take what is uptodate of a folio. 1: the file ends in it. */
+/*
+ * Take what is uptodate of a folio. 0: with the caller's reference, 1: without, as
+ * io_take_add(). -ENODATA: the file ends in it.
+ */
 static int io_take_folio(struct io_kbuf_take *take, struct io_take_file *file,
 			 struct folio *folio)
 {
@@ -270,16 +349,34 @@ static int io_take_folio(struct io_kbuf_take *take, struct io_take_file *file,
 	/* after that, as filemap_read() */
 	size = i_size_read(inode);
 	if (file->pos >= size)
-		return 1;
+		return -ENODATA;
 	off = offset_in_folio(folio, file->pos);
 	n = min3((loff_t)(folio_size(folio) - off), (loff_t)take->left,
 		 size - file->pos);
 	folio_mark_accessed(folio);
 	if (mapping_writably_mapped(file->file->f_mapping))
 		flush_dcache_folio(folio);
-	ret = io_kbuf_add(take, folio_page(folio, 0), off, n);
-	if (!ret)
+	ret = io_take_add(take, folio_page(folio, 0), off, n);
+	if (ret >= 0)
 		file->pos += n;
+	return ret;
+}
+
+/* Take folios, and give up those that need no reference; the last result. */
+static int io_take_batch(struct io_kbuf_take *take, struct io_take_file *file,
+			 struct folio_batch *batch)
+{
+	unsigned int i, nr = 0;
+	int ret = 0;
+
+	for (i = 0; i < folio_batch_count(batch); i++) {
+		if (ret >= 0)
+			ret = io_take_folio(take, file, batch->folios[i]);
+		if (ret)
+			batch->folios[nr++] = batch->folios[i];
+	}
+	batch->nr = nr;
+	folio_batch_release(batch);
 	return ret;
 }
 
@@ -299,20 +396,19 @@ ssize_t io_take_from_cache(struct io_kbuf_take *take, void *from)
 	const loff_t start = file->pos;
 	struct folio_batch batch;
 	pgoff_t index, end;
-	unsigned int i;
 	int ret = 0;
 
 	end = (start + take->left - 1) >> PAGE_SHIFT;
-	while (!ret && take->left && file->pos < i_size_read(mapping->host)) {
+	while (ret >= 0 && take->left && file->pos < i_size_read(mapping->host)) {
 		folio_batch_init(&batch);
 		index = file->pos >> PAGE_SHIFT;
 		if (!filemap_get_folios_contig(mapping, &index, end, &batch))
 			return -EAGAIN;
-		for (i = 0; !ret && i < folio_batch_count(&batch); i++)
-			ret = io_take_folio(take, file, batch.folios[i]);
-		folio_batch_release(&batch);
+		ret = io_take_batch(take, file, &batch);
 		cond_resched();
 	}
+	if (ret == -ENODATA)
+		ret = 0;
 	if (ret == -EAGAIN || (ret < 0 && file->pos == start))
 		return ret;
 	file_accessed(file->file);
@@ -349,7 +445,7 @@ static int io_take_pipe_bufs(struct io_kbuf_take *take,
 		if (!ret && !sendpage_ok(buf->page))
 			ret = -EOPNOTSUPP;
 		if (!ret)
-			ret = io_kbuf_add(take, buf->page, buf->offset, buf->len);
+			ret = io_take_page(take, buf->page, buf->offset, buf->len);
 		if (!ret)
 			file->pos += buf->len;
 		pipe_buf_release(pipe, buf);

@@ -13,7 +13,6 @@ use crate::{
     sys::{
         put_quota,
         Locked,
-        PageId,
         Quota,
         Sealed, //
     },
@@ -77,7 +76,9 @@ pub(super) unsafe extern "C" fn fill(
     if taken <= 0 {
         return taken;
     }
-    let Some(sealed) = filling.seal() else {
+    // SAFETY: The caller passes a valid `take` that nobody else uses.
+    let spare = unsafe { (*take).spare };
+    let Some(sealed) = filling.seal(spare) else {
         return EINVAL.to_errno() as isize;
     };
     // The reference to the quota is the buffer's now.
@@ -92,12 +93,13 @@ pub(super) unsafe extern "C" fn fill(
 /// Must be called in `io_kbuf_run()`, with the `filling` that it got, by one caller at a time.
 pub(super) unsafe extern "C" fn admit(
     filling: *mut bindings::io_kbuf_filling,
-    head: *mut bindings::page,
-    order: c_uint,
+    nr_pages: c_uint,
 ) -> c_int {
     // SAFETY: It is the one of `fill()`, which waits for `io_kbuf_run()`.
     let filling = unsafe { &mut *filling.cast::<Filling>() };
-    to_int(filling.admit(PageId::new(head), order))
+    filling
+        .admit(nr_pages)
+        .map_or_else(|error| error.to_errno(), |nr_pages| nr_pages as c_int)
 }
 
 /// # Safety

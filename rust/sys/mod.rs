@@ -28,7 +28,7 @@ pub(crate) use lane::Lane;
 pub(crate) use link::complete_link;
 pub(crate) use members::end_link;
 pub(crate) use memory::{Completed, Idle, Terms};
-pub(crate) use quota::{put_quota, Charge, PageId, Quota, Sealed};
+pub(crate) use quota::{put_quota, Charge, Quota, Sealed};
 pub(crate) use totals::Total;
 pub(crate) use uapi::{RegisterArg, SlotConfig};
 pub(crate) use ubuf::complete;

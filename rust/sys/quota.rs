@@ -22,17 +22,6 @@ use kernel::{
     },
 };
 
-/// Tells compound pages apart. Whoever has one holds no reference.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct PageId(*const bindings::page);
-
-impl PageId {
-    #[inline]
-    pub(crate) fn new(head: *const bindings::page) -> Self {
-        Self(head)
-    }
-}
-
 /// Whom the pages of a ring count against.
 ///
 /// # Invariants
@@ -141,15 +130,21 @@ impl Charge {
         Some(Sealed(self))
     }
 
-    fn uncharge(&mut self) {
+    /// Counts fewer: `pages`, or all there are.
+    pub(crate) fn sub(&mut self, pages: u32) {
+        let pages = pages.min(self.pages);
         self.quota
             .pages
-            .fetch_add((self.pages as usize).wrapping_neg(), Relaxed);
+            .fetch_add((pages as usize).wrapping_neg(), Relaxed);
         // SAFETY: The user is NULL or valid by the invariants of `Owner`; so many pages are counted,
         // and aren't any more.
-        unsafe { bindings::io_kbuf_uncharge(self.quota.owner.0, self.pages as usize) };
+        unsafe { bindings::io_kbuf_uncharge(self.quota.owner.0, pages as usize) };
         // INVARIANT: Just taken off.
-        self.pages = 0;
+        self.pages -= pages;
+    }
+
+    fn uncharge(&mut self) {
+        self.sub(self.pages);
     }
 }
 
