@@ -97,6 +97,7 @@ struct ring {
 
 struct request {
 	bool attached;
+	bool takes;		/* GET_BUF */
 	/* its result at most */
 	int most;
 	unsigned int cqes;

@@ -46,6 +46,7 @@ static int *make_fds(unsigned int nr)
 static struct iovec *make_buffers(unsigned int nr)
 {
 	struct iovec *iov = scratch(nr * sizeof(*iov));
+	unsigned int i;
 
 	draw_iovecs(iov, nr, rnd_one_in(&aux, 2));
 	/* all of it, mostly: what is sent is in there */
@@ -53,8 +54,10 @@ static struct iovec *make_buffers(unsigned int nr)
 		iov[0].iov_base = DATA;
 		iov[0].iov_len = DATA_LEN;
 	}
-	if (nr > 1 && rnd_one_in(&aux, 8))
-		memset(&iov[1], 0, sizeof(iov[1]));
+	/* entries without one, for what is taken */
+	for (i = 1; i < nr; i++)
+		if (rnd_one_in(&aux, 3))
+			memset(&iov[i], 0, sizeof(iov[i]));
 	return iov;
 }
 
@@ -72,6 +75,16 @@ static void make_register2(struct arg *arg, bool files)
 	if (!reg->flags && !rnd_one_in(&aux, 3))
 		reg->tags = (unsigned long)make_tags(nr);
 	arg->nr = sizeof(*reg);
+}
+
+/* A table of so many entries without a buffer. */
+static void make_empty(struct arg *arg, unsigned int nr)
+{
+	struct io_uring_rsrc_register *reg = arg->p;
+
+	*reg = (struct io_uring_rsrc_register){
+		.nr = nr, .flags = IORING_RSRC_REGISTER_SPARSE,
+	};
 }
 
 static void make_update2(struct arg *arg, bool files)
@@ -107,21 +120,22 @@ static void make_restrictions(struct arg *arg)
 {
 	static const __u8 needed[] = {
 		IORING_OP_SEND_ZC, IORING_OP_SENDMSG_ZC, IORING_OP_RSRC_UPDATE,
+		IORING_OP_GET_BUF,
 	};
 	struct io_uring_restriction *list = arg->p;
 	unsigned int i;
 
-	arg->nr = 4 + rnd_below(&aux, 8);
+	arg->nr = ARRAY_SIZE(needed) + 1 + rnd_below(&aux, 8);
 	for (i = 0; i < arg->nr; i++) {
 		list[i].opcode = rnd_below(&aux, 3);
 		list[i].sqe_op = rnd_below(&aux, IORING_OP_LAST);
 	}
-	for (i = 0; i < 3; i++) {
+	for (i = 0; i < ARRAY_SIZE(needed); i++) {
 		list[i].opcode = IORING_RESTRICTION_SQE_OP;
 		list[i].sqe_op = needed[i];
 	}
-	list[3].opcode = IORING_RESTRICTION_REGISTER_OP;
-	list[3].register_op = IORING_REGISTER_NOTIFIERS;
+	list[i].opcode = IORING_RESTRICTION_REGISTER_OP;
+	list[i].register_op = IORING_REGISTER_NOTIFIERS;
 }
 
 static void make_query(struct arg *arg)
@@ -142,6 +156,24 @@ static void make_query(struct arg *arg)
 			hdr[i].next_entry = (unsigned long)&hdr[rnd_below(&aux, 3)];
 	}
 	arg->nr = 0;
+}
+
+/* What was answered of buffers that are taken is what there is. */
+static void check_query(const struct arg *arg)
+{
+	const struct io_uring_query_hdr *hdr = arg->p;
+	const struct io_uring_query_notif *notif;
+	unsigned int i;
+
+	for (i = 0; i < 3; i++) {
+		notif = (void *)(unsigned long)hdr[i].query_data;
+		if (hdr[i].query_op == IO_URING_QUERY_NOTIF && !hdr[i].result &&
+		    hdr[i].size >= sizeof(*notif) &&
+		    notif->get_buf_flags != (IORING_RECVSEND_POLL_FIRST |
+					     IORING_GET_BUF_REPLACE))
+			wrong("a query says that GET_BUF has the flags %#x",
+			      notif->get_buf_flags);
+	}
 }
 
 static void make_message(struct arg *arg)
@@ -165,7 +197,8 @@ static void make_cancel(struct arg *arg)
 	cancel->fd = child.fds[rnd_below(&aux, NR_FDS)];
 	cancel->flags = rnd_below(&aux, 64);
 	cancel->timeout.tv_nsec = 1000000;
-	cancel->opcode = IORING_OP_SEND_ZC;
+	cancel->opcode = rnd_one_in(&aux, 2) ? IORING_OP_SEND_ZC :
+					       IORING_OP_GET_BUF;
 	arg->nr = 1;
 }
 
@@ -217,7 +250,7 @@ static void make(struct arg *arg, unsigned int opcode)
 {
 	switch (opcode) {
 	case IORING_REGISTER_BUFFERS:
-		arg->nr = 1 + rnd_below(&aux, 4);
+		arg->nr = 1 + rnd_below(&aux, 6);
 		arg->p = make_buffers(arg->nr);
 		break;
 	case IORING_REGISTER_FILES:
@@ -330,6 +363,8 @@ void exec_register(const struct op *op)
 	    (child.threads || child.shared))
 		return;
 	make(&arg, opcode);
+	if (opcode == IORING_REGISTER_BUFFERS2 && op->a[3])
+		make_empty(&arg, op->a[3]);
 	if (op->a[1] == 1)
 		arg.p = (void *)op->a[2];
 	if (op->a[1] == 2)
@@ -349,6 +384,8 @@ void exec_register(const struct op *op)
 			      opcode == IORING_REGISTER_BPF_FILTER)))
 		child.stays = true;
 	ret = ring_register(none ? NULL : ring, opcode, arg.p, arg.nr);
+	if (!ret && opcode == IORING_REGISTER_QUERY && !op->a[1])
+		check_query(&arg);
 	if (!ret && opcode == IORING_REGISTER_RESIZE_RINGS)
 		remap(ring, arg.p);
 }

@@ -65,13 +65,21 @@ unsigned int draw_iovecs(struct iovec *iov, unsigned int nr, bool aligned)
 
 static struct iovec *make_iovecs(unsigned int *nr)
 {
+	const bool taken = rnd_one_in(&aux, 8);
 	struct iovec *iov;
+	unsigned int i;
 
 	if (*nr > MAX_IOVECS)
 		*nr = MAX_IOVECS;
 	iov = scratch((*nr ?: 1) * sizeof(*iov));
-	if (iov)
-		draw_iovecs(iov, *nr, false);
+	if (!iov)
+		return NULL;
+	draw_iovecs(iov, *nr, false);
+	/* of a buffer that the kernel has made, which lies nowhere */
+	for (i = 0; taken && i < *nr; i++) {
+		iov[i].iov_base -= (unsigned long)DATA;
+		iov[i].iov_len &= 0xfff;
+	}
 	return iov;
 }
 
@@ -256,9 +264,27 @@ static bool asks_for_slot(const struct io_uring_sqe *sqe)
 	       sqe->ioprio & IORING_SEND_ZC_NOTIF_SLOT;
 }
 
-/* How many datagrams it can send, of those who say how many. */
+/* How many bytes it can take, or -1: it is refused. */
+static int most_taken(const struct io_uring_sqe *sqe)
+{
+	if (sqe->rw_flags || sqe->addr3 || sqe->__pad2[0] || !sqe->len ||
+	    sqe->len > IORING_GET_BUF_MAX || sqe->optlen > sqe->len ||
+	    sqe->ioprio & ~(IORING_RECVSEND_POLL_FIRST | IORING_GET_BUF_REPLACE))
+		return -1;
+	return sqe->len;
+}
+
+/*
+ * How many datagrams it can send, how many bytes take, how many buffers give up, of
+ * those who say how many.
+ */
 static int most(const struct io_uring_sqe *sqe)
 {
+	if (sqe->opcode == IORING_OP_GET_BUF)
+		return most_taken(sqe);
+	if (sqe->opcode == IORING_OP_RSRC_UPDATE &&
+	    sqe->ioprio == IORING_RSRC_UPDATE_BUF)
+		return sqe->addr ? -1 : sqe->len > INT_MAX ? INT_MAX : (int)sqe->len;
 	if ((sqe->opcode != IORING_OP_SEND_ZC &&
 	     sqe->opcode != IORING_OP_SENDMSG_ZC) ||
 	    !(sqe->ioprio & IORING_SEND_ZC_MANY))
@@ -288,6 +314,7 @@ void exec_sqe(const struct op *op)
 	request = &child.requests[child.nr_requests % MAX_REQUESTS];
 	request->cqes = 0;
 	request->most = most(&sqe);
+	request->takes = sqe.opcode == IORING_OP_GET_BUF;
 	request->attached = asks_for_slot(&sqe);
 	if (request->attached)
 		ring->attached++;

@@ -139,12 +139,15 @@ static void gen_memory(struct rnd *rnd, struct op *op)
 
 static void gen_request_of_any_kind(struct rnd *rnd, struct op *op)
 {
-	switch (rnd_below(rnd, 8)) {
+	switch (rnd_below(rnd, 10)) {
 	case 0 ... 3:
 		gen_send(rnd, op);
 		break;
 	case 4:
 		gen_update(rnd, op);
+		break;
+	case 5 ... 6:
+		gen_get_buf(rnd, op);
 		break;
 	default:
 		gen_request(rnd, op);
@@ -189,6 +192,8 @@ static void gen_args(struct rnd *rnd, struct op *op)
 				   IORING_REGISTER_BUFFERS2;
 		op->a[1] = rnd_one_in(rnd, 10) ? 1 + rnd_below(rnd, 4) : 0;
 		op->a[2] = value64(rnd);
+		/* so many entries, all empty */
+		op->a[3] = rnd_one_in(rnd, 3) ? small(rnd, 8) : 0;
 		break;
 	case OP_END:
 		/* programs are to get further than that */

@@ -23,7 +23,8 @@ static void gen_cancel(struct rnd *rnd, struct op *op)
 	op->sqe.addr = 1 + rnd_below(rnd, 6);
 	if (rnd_one_in(rnd, 2))
 		op->sqe.cancel_flags = rnd_below(rnd, 64);
-	op->sqe.len = rnd_one_in(rnd, 4) ? IORING_OP_SEND_ZC : 0;
+	op->sqe.len = rnd_one_in(rnd, 4) ? IORING_OP_SEND_ZC :
+		      rnd_one_in(rnd, 4) ? IORING_OP_GET_BUF : 0;
 }
 
 static void gen_timeout(struct rnd *rnd, struct op *op)
@@ -140,6 +141,13 @@ static void gen_file_request(struct rnd *rnd, struct op *op)
 	op->sqe.opcode = opcodes[rnd_below(rnd, ARRAY_SIZE(opcodes))];
 	draw_data(rnd, op);
 	op->sqe.buf_index = rnd_below(rnd, 4);
+	/* from, or into, what was taken */
+	if ((op->sqe.opcode == IORING_OP_WRITE_FIXED ||
+	     op->sqe.opcode == IORING_OP_READ_FIXED) && rnd_one_in(rnd, 2)) {
+		op->addr_mode = ADDR_RAW;
+		op->sqe.addr = rnd_below(rnd, 64);
+		op->sqe.len = rnd_size(rnd, 8192);
+	}
 	if (op->sqe.opcode == IORING_OP_CLOSE) {
 		op->addr_mode = ADDR_RAW;
 		op->sqe.addr = 0;

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Zero-copy requests, flushes, and what can be wrong with any request. */
+/*
+ * Zero-copy requests, flushes, buffers that are taken, and what can be wrong with any
+ * request.
+ */
 #include <string.h>
 #include <sys/socket.h>
 
@@ -93,6 +96,14 @@ void draw_data(struct rnd *rnd, struct op *op)
 	}
 }
 
+/* Of a buffer that the kernel has made, which lies nowhere. */
+static void draw_taken(struct rnd *rnd, struct op *op)
+{
+	op->addr_mode = ADDR_RAW;
+	op->sqe.addr = rnd_one_in(rnd, 2) ? 0 : rnd_size(rnd, 8192);
+	op->sqe.len = rnd_one_in(rnd, 2) ? ~0U : rnd_size(rnd, 8192);
+}
+
 /* Many datagrams, in an array of them. */
 static void draw_many(struct rnd *rnd, struct op *op)
 {
@@ -126,6 +137,8 @@ void gen_send(struct rnd *rnd, struct op *op)
 	sqe->ioprio = draw_slot_flags(rnd);
 	draw_file(rnd, op);
 	draw_data(rnd, op);
+	if (sqe->ioprio & IORING_RECVSEND_FIXED_BUF && rnd_one_in(rnd, 3))
+		draw_taken(rnd, op);
 	if (msg) {
 		op->addr_mode = ADDR_MSG;
 		sqe->len = 1;
@@ -165,7 +178,50 @@ void gen_update(struct rnd *rnd, struct op *op)
 	op->addr_mode = rnd_one_in(rnd, 3) ? ADDR_TAG : ADDR_RAW;
 	if (op->addr_mode == ADDR_TAG && rnd_one_in(rnd, 8))
 		sqe->addr = value64(rnd);
+	/* kernel-owned buffers, given up */
+	if (rnd_one_in(rnd, 3)) {
+		sqe->ioprio = IORING_RSRC_UPDATE_BUF;
+		op->addr_mode = ADDR_RAW;
+		sqe->addr = rnd_one_in(rnd, 24) ? value64(rnd) : 0;
+	}
 	if (rnd_one_in(rnd, 12))
+		change_sqe(rnd, op);
+}
+
+/* What has come to a socket, or is in a file, into the buffer table. */
+void gen_get_buf(struct rnd *rnd, struct op *op)
+{
+	static const __u32 lens[] = {
+		0, 1, IORING_GET_BUF_MAX, IORING_GET_BUF_MAX + 1,
+	};
+	struct io_uring_sqe *sqe = &op->sqe;
+
+	op->kind = OP_SQE;
+	sqe->opcode = IORING_OP_GET_BUF;
+	sqe->flags = draw_flags(rnd) & ~IOSQE_BUFFER_SELECT;
+	draw_file(rnd, op);
+	/* the receiving side of a pair, mostly */
+	if (!rnd_one_in(rnd, 4))
+		op->fd |= 1;
+	sqe->len = rnd_one_in(rnd, 6) ? lens[rnd_below(rnd, ARRAY_SIZE(lens))] :
+		   rnd_size(rnd, DATA_LEN);
+	if (rnd_one_in(rnd, 6))
+		sqe->off = rnd_one_in(rnd, 2) ? ~0ULL : rnd_below(rnd, DATA_LEN);
+	if (rnd_one_in(rnd, 24))
+		sqe->off = value64(rnd);
+	if (!rnd_one_in(rnd, 3))
+		sqe->ioprio = IORING_GET_BUF_REPLACE;
+	if (rnd_one_in(rnd, 8))
+		sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;
+	sqe->buf_index = small(rnd, 6);
+	/* the first bytes besides */
+	if (rnd_one_in(rnd, 3)) {
+		op->addr_mode = ADDR_DATA;
+		sqe->addr = rnd_below(rnd, DATA_LEN);
+		sqe->optlen = rnd_one_in(rnd, 8) ? value32(rnd) :
+			      rnd_size(rnd, sqe->len ?: 1);
+	}
+	if (rnd_one_in(rnd, 8))
 		change_sqe(rnd, op);
 }
 

@@ -58,8 +58,18 @@ static void check_request(struct ring *ring, const struct io_uring_cqe *cqe)
 		show(ring, cqe, "a CQE of a request that was never made");
 	if (child.nr_requests > MAX_REQUESTS)
 		return;
-	if (cqe->res > request->most)
-		show(ring, cqe, "a request has sent more datagrams than it has");
+	/* mainline's notification, also of a request that was refused, says nothing */
+	if (!(cqe->flags & IORING_CQE_F_NOTIF) && cqe->res > request->most)
+		show(ring, cqe, "a request has done more than it was asked for");
+	if (request->takes) {
+		if (cqe->flags & ~IORING_CQE_F_SOCK_NONEMPTY)
+			show(ring, cqe, "what takes a buffer has other flags");
+		if (cqe->res <= 0 && cqe->flags)
+			show(ring, cqe, "what has taken nothing says that there is more");
+		if (request->cqes++)
+			show(ring, cqe, "what takes a buffer has a second CQE");
+		return;
+	}
 	if (!request->attached)
 		return;
 	if (cqe->flags & (IORING_CQE_F_MORE | IORING_CQE_F_NOTIF))

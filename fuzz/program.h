@@ -106,6 +106,7 @@ void draw_file(struct rnd *rnd, struct op *op);
 void draw_data(struct rnd *rnd, struct op *op);
 void gen_send(struct rnd *rnd, struct op *op);
 void gen_update(struct rnd *rnd, struct op *op);
+void gen_get_buf(struct rnd *rnd, struct op *op);
 void change_sqe(struct rnd *rnd, struct op *op);
 
 /* gen_request.c */

@@ -336,6 +336,9 @@ static void (* const sequences[])(struct program *p) = {
 	threads_and_processes, ends_in_flight, by_kernel_thread,
 	disabled_and_restricted, overflowing, corked, memory_goes, limited,
 	many_slots, merged, merged_and_broken, many_datagrams, segments_and_fallback,
+	relayed, taken_by_all_ways, taken_from_files, taken_and_cloned,
+	taken_while_tables_change, takers_that_wait, taken_to_the_limit,
+	takers_that_end,
 };
 
 unsigned int nr_sequences(void)

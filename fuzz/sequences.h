@@ -17,12 +17,27 @@ void merged_and_broken(struct program *p);
 void many_datagrams(struct program *p);
 void segments_and_fallback(struct program *p);
 
+/* sequences_getbuf.c */
+void relayed(struct program *p);
+void taken_by_all_ways(struct program *p);
+void taken_from_files(struct program *p);
+void taken_and_cloned(struct program *p);
+void taken_while_tables_change(struct program *p);
+void takers_that_wait(struct program *p);
+void taken_to_the_limit(struct program *p);
+void takers_that_end(struct program *p);
+
 static inline struct op *add(struct program *p, enum op_kind kind)
 {
 	struct op *op = add_op(p, &rnd, kind);
 
 	if (!op)
 		return &p->ops[MAX_OPS - 1];
+	/* what was drawn for it as for any of its kind */
+	op->fd = 0;
+	op->fd_mode = FD_OURS;
+	op->addr_mode = ADDR_RAW;
+	op->addr2_mode = ADDR_RAW;
 	memset(op->a, 0, sizeof(op->a));
 	return op;
 }
