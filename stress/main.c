@@ -37,6 +37,8 @@ static const struct {
 	{ "worker", ROLE_WORKER },
 	{ "worker with threads", ROLE_THREADS },
 	{ "worker with little memory", ROLE_LIMITED },
+	{ "relay", ROLE_RELAY },
+	{ "relay with little memory", ROLE_RELAY_LIMITED },
 	{ "keeper of victims", ROLE_KEEPER },
 	{ "keeper of victims", ROLE_KEEPER },
 	{ "looker", ROLE_LOOKER },
@@ -66,6 +68,9 @@ void wrong(const char *fmt, ...)
 static int run_role(enum role role)
 {
 	switch (role) {
+	case ROLE_RELAY:
+	case ROLE_RELAY_LIMITED:
+		return relay_main(role == ROLE_RELAY_LIMITED);
 	case ROLE_KEEPER:
 		return keeper_main();
 	case ROLE_CHAOS:
@@ -126,6 +131,7 @@ static void sum(struct counts *all)
 		all->cuts += one->cuts;
 		all->merged += one->merged;
 		all->many += one->many;
+		all->taken += one->taken;
 	}
 }
 
@@ -138,8 +144,9 @@ static void progress(__u64 ms)
 	       (unsigned long long)ms / 1000, (unsigned long long)all.ops,
 	       (unsigned long long)all.requests, (unsigned long long)all.refused,
 	       (unsigned long long)all.notifications);
-	printf("%llu merged, %llu of many, ", (unsigned long long)all.merged,
-	       (unsigned long long)all.many);
+	printf("%llu merged, %llu of many, %llu taken, ",
+	       (unsigned long long)all.merged, (unsigned long long)all.many,
+	       (unsigned long long)all.taken);
 	printf("%llu KiB and %llu datagrams received, %llu rings, ",
 	       (unsigned long long)all.bytes >> 10,
 	       (unsigned long long)all.datagrams, (unsigned long long)all.rings);

@@ -173,7 +173,7 @@ void op_pass(struct worker *w)
 	sendmsg(to_holder, &msg, MSG_DONTWAIT);
 }
 
-static void set_limit(unsigned int pages)
+void set_limit(unsigned int pages)
 {
 	const struct rlimit limit = { pages * PAGE, MAX_LOCKED * PAGE };
 

@@ -218,6 +218,14 @@ unsigned int stream_begin(struct stream *s, __u64 seed)
 	return nr;
 }
 
+void stream_says(struct stream *s, unsigned int nr, __u64 seed, __u64 from)
+{
+	struct extent *e = &s->extents[nr % MAX_EXTENTS];
+
+	e->seed = seed;
+	e->from = from;
+}
+
 void stream_sent(struct stream *s, unsigned int nr, __u32 len)
 {
 	struct extent *e = &s->extents[nr % MAX_EXTENTS];
@@ -245,7 +253,7 @@ static void check_stream(struct stream *s)
 			break;
 		if (n > s->nr_ahead - done)
 			n = s->nr_ahead - done;
-		good = data_check(s->ahead + done, n, e->seed, s->pos);
+		good = data_check(s->ahead + done, n, e->seed, e->from + s->pos);
 		if (good != n)
 			wrong("byte %llu of a stream (%zu of %u of a request)%s %s",
 			      (unsigned long long)s->checked + good,

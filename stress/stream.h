@@ -10,7 +10,7 @@
 
 /* Bytes of a stream that one request sends, in the order of the requests. */
 struct extent {
-	__u64 seed;
+	__u64 seed, from;	/* data of that seed, from there on */
 	__u32 len;
 	bool known;		/* @len is how many were sent */
 };
@@ -48,6 +48,8 @@ struct stream {
 void stream_open(struct stream *s, struct rnd *rnd, bool lo_only);
 /* A request is to send bytes, after those of the ones before. Its number. */
 unsigned int stream_begin(struct stream *s, __u64 seed);
+/* They are others than were announced: of @seed, from @from on. */
+void stream_says(struct stream *s, unsigned int nr, __u64 seed, __u64 from);
 /* It is over: it has sent @len bytes. */
 void stream_sent(struct stream *s, unsigned int nr, __u32 len);
 /* Receive up to @max bytes, or a few datagrams, and check them. Any? */

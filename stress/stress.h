@@ -49,6 +49,8 @@ enum role {
 	ROLE_WORKER,	/* alone */
 	ROLE_THREADS,	/* two threads with one set of rings */
 	ROLE_LIMITED,	/* an unprivileged user with little RLIMIT_MEMLOCK */
+	ROLE_RELAY,	/* takes from one connection, and gives on to others */
+	ROLE_RELAY_LIMITED,	/* as a user like that */
 	ROLE_KEEPER,	/* starts processes and ends them */
 	ROLE_CHAOS,	/* changes the network */
 	ROLE_LOOKER,	/* reads fdinfo, tries to unload the module */
@@ -60,7 +62,7 @@ enum role {
 /* What a process has done so far. */
 struct counts {
 	__u64 ops, requests, notifications, bytes, datagrams, refused, ends;
-	__u64 rings, unloads, ooms, cuts, merged, many;
+	__u64 rings, unloads, ooms, cuts, merged, many, taken;
 };
 
 /* Shared by all processes of a round. */
@@ -100,6 +102,7 @@ static inline void sleep_ms(unsigned int ms)
 void __noreturn __printf(1, 2) wrong(const char *fmt, ...);
 
 int worker_main(enum role role);
+int relay_main(bool limited);
 int keeper_main(void);
 int chaos_main(void);
 int looker_main(void);

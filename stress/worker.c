@@ -189,7 +189,7 @@ static void run_threads(struct worker *w)
 }
 
 /* One of whom nobody else has anything locked: how much that seems to be. */
-static long become_user(void)
+long become_user(void)
 {
 	const struct rlimit limit = { MAX_LOCKED * PAGE, MAX_LOCKED * PAGE };
 	uid_t uid = 20000 + getpid() % 40000;
@@ -199,7 +199,7 @@ static long become_user(void)
 	return locked_pages();
 }
 
-static void nothing_is_locked(long before)
+void nothing_is_locked(long before)
 {
 	__u64 end = now_ms() + STUCK_MS;
 	long pages;

@@ -59,6 +59,11 @@ void op_limit(struct worker *w);
 void children_end(struct worker *w);
 /* How many pages this user has locked; see ../selftests/account.h. */
 long locked_pages(void);
+void set_limit(unsigned int pages);
+
+/* worker.c: an unprivileged user; how many pages he has locked, at first and at last. */
+long become_user(void);
+void nothing_is_locked(long before);
 
 #define MAX_LOCKED	2048	/* pages, the hard limit */
 
