@@ -177,6 +177,8 @@ static void give_over(struct relay *r, struct job *job, __s32 res)
 	struct stream *sink = job->sink;
 	const struct piece *piece = &job->piece;
 
+	if (job->broken && res != -ECANCELED)
+		wrong_relay(r, "giving on ended with %d behind what failed", res);
 	if (res < 0 && !may_fail(r, job, res))
 		wrong_relay(r, "giving entry %u on%s ended with %d%s", job->index,
 			    job->async ? " later" : "", res, stream_name(sink));
