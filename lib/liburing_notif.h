@@ -110,7 +110,7 @@ struct io_uring_notif_caps {
 	__u32 max_slots;
 	__u32 slot_size;
 	__u32 send_flags;		/* IORING_SEND_ZC_MANY or 0 */
-	__u32 resv;
+	__u32 get_buf_flags;	/* of GET_BUF, 0: there is none */
 };
 
 /* struct io_uring_query_hdr */

@@ -12,6 +12,7 @@
 #endif
 #include <liburing.h>
 #include "liburing_notif.h"
+#include "liburing_get_buf.h"
 #include "notif_pool.h"
 
 #include "tap.h"
@@ -126,6 +127,50 @@ static void flush(void)
 	CHECK(at(48, 8) == 0);
 }
 
+/* GET_BUF, and what becomes of what it took */
+static void taken(void)
+{
+	char head[16];
+
+#ifdef IO_URING_NOTIF_HAVE_GET_BUF
+	CHECK((int)IO_URING_NOTIF_OP_GET_BUF == (int)IORING_OP_GET_BUF);
+	CHECK((int)IO_URING_NOTIF_UPDATE_BUF == (int)IORING_RSRC_UPDATE_BUF);
+#endif
+	dirty();
+	io_uring_notif_prep_get_buf(&sqe, 7, 65536, 0x123456789a, 258, IORING_GET_BUF_REPLACE);
+	CHECK(at(0, 1) == 65);
+	CHECK(at(1, 1) == 0);
+	CHECK(at(2, 2) == 1 << 1);
+	CHECK(at(4, 4) == 7);
+	CHECK(at(8, 8) == 0x123456789a);
+	CHECK(at(16, 8) == 0);
+	CHECK(at(24, 4) == 65536);
+	CHECK(at(28, 4) == 0);
+	CHECK(at(40, 2) == 258);
+	CHECK(at(42, 2) == 0);
+	CHECK(at(44, 4) == 0);
+	CHECK(at(48, 8) == 0);
+	CHECK(at(56, 8) == 0);
+	io_uring_notif_get_buf_head(&sqe, head, sizeof(head));
+	CHECK(at(16, 8) == (uintptr_t)head);
+	CHECK(at(24, 4) == 65536);
+	CHECK(at(44, 4) == sizeof(head));
+
+	dirty();
+	io_uring_notif_prep_send_taken(&sqe, 7, 5, (size_t)-1, MSG_WAITALL, 258, 0, 9);
+	check_send(IORING_OP_SEND_ZC, (const void *)5, 0xffffffff, 258, 1 << 6 | 1 << 2);
+	CHECK(at(40, 2) == 9);
+
+	dirty();
+	io_uring_notif_prep_give_up(&sqe, 0xfffffff0, 8);
+	CHECK(at(0, 1) == IORING_OP_FILES_UPDATE);
+	CHECK(at(2, 2) == 2);
+	CHECK(at(8, 8) == 0xfffffff0);
+	CHECK(at(16, 8) == 0);
+	CHECK(at(24, 4) == 8);
+	CHECK(at(28, 4) == 0);
+}
+
 static struct io_uring_notif_ids ids;
 static struct io_uring_notif notif;
 
@@ -180,6 +225,7 @@ int main(void)
 	sends();
 	attach();
 	flush();
+	taken();
 	cqes();
 	return tap_end();
 }
