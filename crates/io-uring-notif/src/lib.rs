@@ -12,6 +12,8 @@
 //!   back but the notification: a program that is ported from `SEND_ZC` can't free early.
 //! - [`AttachExt`], [`flush`], [`send_many`] and [`read`]: requests and CQEs themselves.
 //!
+//! [`GetBuf`] takes received data, or a part of a file, into the buffer table, for [`send_taken`].
+//!
 //! Before all that, [`query`] says whether the kernel has slots, and [`advice`] what to do if not.
 //!
 //! ```no_run
@@ -48,12 +50,14 @@
 //! makes it unnecessary is in `crates/upstream/`.
 
 mod cqe;
+mod get_buf;
 mod inflight;
 mod opcode;
 mod sender;
 mod sys;
 
 pub use cqe::{read, Ids, Kind};
+pub use get_buf::{give_up, send_taken, GetBuf};
 pub use inflight::{InFlight, StableBuf};
 pub use opcode::{flush, send_many, AttachExt, Dgram};
 pub use sender::{Options, Refused, Sender, Sent};

@@ -11,7 +11,7 @@ use io_uring::{opcode, types};
 use crate::sys::{send_flags, RSRC_UPDATE_NOTIF};
 
 // Where the kernel looks for the fields of an SQE
-const IOPRIO: usize = 2;
+pub(crate) const IOPRIO: usize = 2;
 const ADDR: usize = 16;
 const NOTIFICATION_IDX: usize = 46;
 
@@ -19,11 +19,13 @@ const NOTIFICATION_IDX: usize = 46;
 const _: () = assert!(size_of::<Entry>() == 64 && align_of::<Entry>() == 8);
 
 /// A field of an SQE, by its offset.
-trait Field: Copy {}
+pub(crate) trait Field: Copy {}
+impl Field for u8 {}
 impl Field for u16 {}
+impl Field for u32 {}
 impl Field for u64 {}
 
-fn set<T: Field>(entry: &mut Entry, offset: usize, value: T) {
+pub(crate) fn set<T: Field>(entry: &mut Entry, offset: usize, value: T) {
     assert!(offset + size_of::<T>() <= size_of::<Entry>());
     // SAFETY: within the entry, which is plain data: any value of any of its bytes is a valid one.
     unsafe { addr_of_mut!(*entry).cast::<u8>().add(offset).cast::<T>().write_unaligned(value) }

@@ -94,7 +94,8 @@ pub struct Caps {
     pub slot_size: u32,
     /// Known flags of sends beyond those that each kernel with slots has: [`send_flags::MANY`].
     pub send_flags: u32,
-    resv: u32,
+    /// Known flags of [`GetBuf`](crate::GetBuf); 0: the kernel has no such request.
+    pub get_buf_flags: u32,
 }
 
 #[derive(Default)]

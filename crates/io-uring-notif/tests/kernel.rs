@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::io::{self, Read};
 use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::fd::AsRawFd;
 use std::panic::catch_unwind;
 use std::process::ExitCode;
 use std::sync::{Arc, Weak};
@@ -11,8 +12,8 @@ use std::thread;
 
 use io_uring::{types, IoUring};
 use io_uring_notif::{
-    advice, flush, query, read, register, send_flags, send_many, slot_flags, unregister, AttachExt, Dgram, Ids,
-    InFlight, Kind, Options, Sender, Slot,
+    advice, flush, give_up, query, read, register, send_flags, send_many, send_taken, slot_flags, unregister,
+    AttachExt, Dgram, GetBuf, Ids, InFlight, Kind, Options, Sender, Slot,
 };
 
 /// A test panics if something is wrong, and gives the reason if it can't run.
@@ -29,6 +30,7 @@ const TESTS: &[(&str, Test)] = &[
     ("not_before_the_peer", not_before_the_peer),
     ("merged", merged),
     ("many_datagrams", many_datagrams),
+    ("taken_from_a_file", taken_from_a_file),
 ];
 
 fn tcp() -> (TcpStream, TcpStream) {
@@ -73,7 +75,7 @@ fn one_notification_for_eight() -> Result<(), &'static str> {
     let mut ring = IoUring::new(16).unwrap();
     register(&ring, &ids.slots(), 0).unwrap();
     let data = [7; 100];
-    let fd = types::Fd(std::os::fd::AsRawFd::as_raw_fd(&near));
+    let fd = types::Fd(near.as_raw_fd());
     for n in 0..8 {
         let send = io_uring::opcode::SendZc::new(fd, data.as_ptr(), 100).build().attach(2, 0).user_data(n);
         // SAFETY: `data` and `near` live until the notification below.
@@ -204,7 +206,7 @@ fn merged() -> Result<(), &'static str> {
     let slot = Slot::new(ids.base).flags(slot_flags::MERGE).flush_after(1);
     register(&ring, &[slot], 0).unwrap();
     let data = [7; 100];
-    let fd = types::Fd(std::os::fd::AsRawFd::as_raw_fd(&near));
+    let fd = types::Fd(near.as_raw_fd());
     let entry = io_uring::opcode::SendZc::new(fd, data.as_ptr(), 100).build();
     let entry = entry.attach(0, send_flags::REPORT_USAGE).user_data(ids.bearer | 5);
     // SAFETY: `data` and `near` live until the CQE below.
@@ -232,7 +234,7 @@ fn many_datagrams() -> Result<(), &'static str> {
         Dgram::new(data[50..].as_ptr(), 100, 50),
         Dgram::new(data[150..].as_ptr(), 50, 0),
     ];
-    let fd = types::Fd(std::os::fd::AsRawFd::as_raw_fd(&near));
+    let fd = types::Fd(near.as_raw_fd());
     let entry = send_many(fd, dgrams.as_ptr(), 3, 0, send_flags::FLUSH);
     // SAFETY: `data`, `dgrams` and `near` live until the notification below.
     unsafe { ring.submission().push(&entry.user_data(1)).unwrap() };
@@ -245,6 +247,41 @@ fn many_datagrams() -> Result<(), &'static str> {
         assert_eq!(far.recv(&mut buf).unwrap(), 50);
         assert_eq!(&buf[..50], part);
     }
+    Ok(())
+}
+
+/// A part of a file goes to a socket by way of the buffer table.
+fn taken_from_a_file() -> Result<(), &'static str> {
+    if query().unwrap().get_buf_flags == 0 {
+        return Err("this kernel has no IORING_OP_GET_BUF");
+    }
+    let file = std::fs::File::open("/proc/self/exe").unwrap();
+    let want = std::fs::read("/proc/self/exe").unwrap();
+    let (near, mut far) = tcp();
+    let (file, near) = (types::Fd(file.as_raw_fd()), types::Fd(near.as_raw_fd()));
+    let mut ring = IoUring::new(4).unwrap();
+    ring.submitter().register_buffers_sparse(2).unwrap();
+    register(&ring, &[Slot::new(1 << 60)], 0).unwrap();
+    let mut head = [0u8; 4];
+    // the notification comes when the peer has acknowledged
+    let mut run = |entry, results: &[i32]| {
+        // SAFETY: `head` outlives the request, and no other points to memory.
+        unsafe { ring.submission().push(&entry).unwrap() };
+        ring.submit_and_wait(results.len()).unwrap();
+        let mut found: Vec<_> = ring.completion().map(|cqe| cqe.result()).collect();
+        found.sort_unstable();
+        assert_eq!(found, results);
+    };
+    run(GetBuf::new(file, 9000, 1).head(head.as_mut_ptr(), 4).build(), &[9000]);
+    run(GetBuf::new(file, 9000, 1).build(), &[-libc::EBUSY]);
+    run(send_taken(near, 0, u32::MAX, 1, 0, 0), &[9000]);
+    run(GetBuf::new(file, 1000, 1).offset(5000).replace().build(), &[1000]);
+    run(send_taken(near, 100, 900, 1, 0, 0), &[900]);
+    let mut got = [0; 9900];
+    far.read_exact(&mut got).unwrap();
+    assert!(got[..9000] == want[..9000] && got[9000..] == want[5100..6000] && head == want[..4]);
+    run(give_up(0, 2), &[1]);
+    run(flush(0, 1, 0), &[0, 1]);
     Ok(())
 }
 
