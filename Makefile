@@ -19,7 +19,7 @@ TARGETS := run test bench profile samples stress fuzz soak paths regress plants 
 help:
 	@echo "io_uring notification slots: zero-copy send, a Rust module in a patched Linux 7.3"
 	@echo
-	@echo "  make run       send a file through slots in a VM, verified, beside copying and SEND_ZC"
+	@echo "  make run       send a file through slots in a VM, verified, beside copying and SEND_ZC; and through a relay"
 	@echo "                 (FILE= your own file, ARGS= options of the program, ARGS=--help lists them)"
 	@echo "  make test      all tests, in a debug kernel (TESTS= only those whose name has this in it;"
 	@echo "                 ARCH=arm64, with PAGES=64k as well: on another processor, emulated)"
@@ -29,7 +29,8 @@ help:
 	@echo "                 ACCEL=kvm requests per second on this machine's hardware)"
 	@echo "  make profile   where the instructions of one row of the benchmark go, by function (ROW='slot registered"
 	@echo "                 batch 0 udp4 4000 128 plain', in the order of bench.json; ROW='...; ...' compares two)"
-	@echo "  make samples   lib/, the buffer pool and the Rust crate, run in the VM: what a program starts from"
+	@echo "  make samples   lib/, the buffer pool, the Rust crate, a relay and a file server, run in the VM: what a program"
+	@echo "                 starts from"
 	@echo "  make stress    everything at random and at once, with an oracle (MINUTES=5, SEED= draws the same again)"
 	@echo "  make fuzz      whatever the interface takes or refuses, guided by coverage (OPS=1000000, SEED=)"
 	@echo "  make soak      stress for long, and what must not grow by it (MINUTES=60)"

@@ -114,7 +114,7 @@ def default_file(tree: source.Tree) -> Path:
 
 
 def main_job() -> None:
-    """Send a file through the VM's two NICs: by copy, by SEND_ZC, through slots."""
+    """Send a file through the VM's two NICs: by copy, by SEND_ZC, through slots; and through the relay."""
     settings = vm.Settings.from_environment(900)
     wanted = option("FILE")
     file = Path(option("NOTIF_PWD", os.getcwd())) / wanted
@@ -166,17 +166,20 @@ def do_bench() -> None:
 
 
 def do_samples() -> None:
-    """What a program starts from, built on the host and run in the VM: lib/, the pool, the crate."""
+    """What a program starts from, built on the host and run in the VM: lib/, the pool, the crate, the relay, the server."""
     settings = vm.Settings.from_environment(600)
     tree, tools, image, virtme = prepare(option("FLAVOUR", "release"))
-    programs = build.build_userland("lib", tree, tools, build.find_headers(tree, tools))
+    headers = build.find_headers(tree, tools)
+    programs = build.build_userland("lib", tree, tools, headers)
+    samples = build.build_userland("samples", tree, tools, headers)
     crate = ""
     if shutil.which("cargo"):
         out = cache_dir() / "crates"
         run(["cargo", "build", "--tests", "--examples", "--target-dir", str(out)], "building crates/io-uring-notif",
             cwd=PROJECT / "crates/io-uring-notif")
         crate = f"CRATE={shlex.quote(str(out / 'debug'))} "
-    command = f"BIN={shlex.quote(str(programs))} {crate}{shlex.quote(str(PROJECT / 'lib/run.sh'))}"
+    command = (f"BIN={shlex.quote(str(programs))} {crate}{shlex.quote(str(PROJECT / 'lib/run.sh'))}; status=$?; "
+               f"BIN={shlex.quote(str(samples))} {shlex.quote(str(PROJECT / 'samples/check.sh'))} && exit $status")
     vm.verdict(vm.in_vm(image, virtme, settings, command, str(PROJECT)), "the samples", settings.timeout)
 
 

@@ -92,8 +92,9 @@ def compile_and_run(tap: Tap, headers: dict[str, list[str]], out: Path) -> None:
                 tap.line(said([compiler, *kind, *WARN, "-O1", "-fsyntax-only", str(HERE / "kernel.c")]),
                          f"kernel.c compiles: {compiler} {language}")
         if languages is C:
-            tap.line(said([compiler, "-std=gnu11", "-D_GNU_SOURCE", f"-I{LIB}", *WARN, "-O1", "-fsyntax-only",
-                           str(LIB.parent / "samples/pool.c")]), f"samples/pool.c compiles: {compiler}")
+            for sample in ("pool", "relay", "serve"):
+                tap.line(said([compiler, "-std=gnu11", "-D_GNU_SOURCE", f"-I{LIB}", *WARN[:-1], "-O1", "-fsyntax-only",
+                               str(LIB.parent / f"samples/{sample}.c")]), f"samples/{sample}.c compiles: {compiler}")
 
 
 def man_pages(tap: Tap) -> None:
@@ -114,7 +115,7 @@ def man_pages(tap: Tap) -> None:
     if not groff:
         tap.skip("groff is not installed", "groff")
     wrong = []
-    for header in ("liburing_notif.h", "notif_pool.h"):
+    for header in ("liburing_notif.h", "liburing_get_buf.h", "notif_pool.h"):
         for name, prototype in snippets.prototypes(LIB / header).items():
             page = MAN / f"{name}.3"
             if not page.exists():

@@ -1,0 +1,18 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# Run the relay and the file server in the VM, each in a network namespace of its own. Prints TAP, one after the other.
+#
+#	BIN=<folder of the built programs> check.sh [relay] [serve]
+set -u
+
+here=$(cd "$(dirname "$0")" && pwd)
+status=0
+cd /tmp || exit 1
+[ $# -gt 0 ] || set -- relay serve
+for program in "$@"; do
+	[ -x "${BIN:-}/$program" ] || { echo "Bail out! no $program in BIN=${BIN:-}: make -C samples OUT=folder"; exit 1; }
+	ip netns add "$program" && ip -n "$program" link set lo up mtu 1500 || exit 1
+	timeout -k 5 240 ip netns exec "$program" /usr/bin/python3 "$here/${program}_check.py" "$BIN/$program" || status=1
+done
+exit $status
