@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Stream FILE from one network namespace to another, across the two e1000e NICs
-# of the virtual machine, in every mode. As root in the virtual machine.
+# of the virtual machine, in every mode; without options also through the relay,
+# in each of its ways. As root in the virtual machine.
 #
 #	BIN=<folder of the built programs> run.sh FILE [options of "stream send"]
 set -u
@@ -36,4 +37,7 @@ receiver=$!
 ip netns exec a "$BIN/stream" send --to 10.2.0.2 --file "$file" "$@"
 status=$?
 kill "$receiver"
+# one mode or another of it was asked for, or its usage
+[ $# -gt 0 ] && exit "$status"
+ip netns exec a /usr/bin/python3 "$here/relay_run.py" "$BIN/relay" "$file" || status=1
 exit "$status"
