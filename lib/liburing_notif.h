@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT OR GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
 /*
  * Notification slots for programs that use liburing: zero-copy sends of which
  * many share one notification. On top of any liburing from 2.3 on, in C (from

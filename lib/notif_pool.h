@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT OR GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
 /*
  * A pool of buffers that go out through a notification slot and come back with
  * its notifications, in order. On top of liburing_notif.h; see notif_pool(7).

@@ -1,5 +1,5 @@
 #!/bin/sh
-# SPDX-License-Identifier: MIT OR GPL-2.0
+# SPDX-License-Identifier: GPL-2.0 OR MIT
 #
 # Run in a VM what was built on the host: the tests of lib/ that need slots, the pool sample, and the crate's tests and
 # examples. Prints TAP.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 /*
  * minimal.c's twin: each zero-copy send has one CQE, which says that it was
  * queued and that its buffer is ours again. UDP to ourselves, over loopback.

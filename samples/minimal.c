@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 /*
  * The smallest use of a notification slot: eight zero-copy sends, one answer
  * that says when the buffer is ours again. UDP to ourselves, over loopback.

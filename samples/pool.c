@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT OR GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 /*
  * A sender to start from: buffers of a pool go out through a notification slot
  * and come back with its notifications. Over UDP and over TCP, to a thread of its

@@ -1,5 +1,5 @@
 #!/bin/sh
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0 OR MIT
 #
 # Stream FILE from one network namespace to another, across the two e1000e NICs
 # of the virtual machine, in every mode; without options also through the relay,

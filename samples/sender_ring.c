@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 /* The sender's buffers and requests; see sender.h. */
 #include <errno.h>
 #include <stdlib.h>

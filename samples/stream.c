@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 /* The command: options, and the table at the end. See stream.h. */
 #include <errno.h>
 #include <getopt.h>

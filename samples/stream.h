@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
 /*
  * stream: send a file by copy, by IORING_OP_SEND_ZC and through notification
  * slots, with a CQE for many requests or for each of them, and check at the far

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 /* Sockets, and the messages on the control connection; see stream.h. */
 #include <endian.h>
 #include <errno.h>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 /* The receiver: takes what comes, paces datagrams, says what it got. */
 #include <errno.h>
 #include <openssl/evp.h>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 /* The sender: takes a file through a ring to the receiver. */
 #include <errno.h>
 #include <fcntl.h>

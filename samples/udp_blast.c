@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 /*
  * Datagrams as fast as they go: trains of 46 as one packet (UDP_SEGMENT), from
  * a registered buffer, through a slot. Each train has one CQE, which gives its

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# SPDX-License-Identifier: MIT OR GPL-2.0
+# SPDX-License-Identifier: GPL-2.0 OR MIT
 """Compile lib/ in every way that a program may, run its tests, check its man pages and the guide's snippets.
 
 everywhere.py [--uapi FOLDER] [--liburing FOLDER]

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT OR GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 /*
  * liburing_notif.h against a kernel with slots; elsewhere it skips, and says why.
  * UDP over loopback.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT OR GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 /*
  * The pool's bookkeeping, with CQEs that the test makes up: nothing is ever
  * submitted, so it needs a kernel with io_uring, but none with slots.

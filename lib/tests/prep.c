@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT OR GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 /*
  * What liburing_notif.h writes into SQEs, byte by byte, and how it reads CQEs.
  * Needs no kernel with slots. Compiled as C and as C++, with liburing.h before

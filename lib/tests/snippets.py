@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# SPDX-License-Identifier: MIT OR GPL-2.0
+# SPDX-License-Identifier: GPL-2.0 OR MIT
 """The C snippets of a document, as programs that compile.
 
 In the document a snippet is a literal block that follows the comment ``.. c``. What it uses and doesn't declare

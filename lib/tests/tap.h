@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT OR GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
 /* TAP for the tests of lib/, in C and in C++: one line a check. */
 #ifndef NOTIF_TESTS_TAP_H
 #define NOTIF_TESTS_TAP_H

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT OR GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 //! Sends 8 MiB over TCP to a thread that looks at every byte; buffers are filled again as they come back.
 //!
 //! In the VM: `make vm CMD=<target>/debug/examples/blocking`

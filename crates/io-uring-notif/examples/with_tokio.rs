@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT OR GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 //! The same beside other tasks of tokio: the ring's descriptor polls readable as notifications come.
 //!
 //! In the VM: `make vm CMD=<target>/debug/examples/with_tokio`

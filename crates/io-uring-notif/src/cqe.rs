@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT OR GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 //! CQEs: which ones give buffers back.
 
 use io_uring::cqueue::Entry;

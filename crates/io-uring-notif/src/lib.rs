@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT OR GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 //! Notification slots of io_uring, on top of the [`io_uring`] crate.
 //!
 //! A zero-copy send is over twice: once its data is queued, and once the kernel has let go of the memory. With

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT OR GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 //! Requests: what io-uring's `opcode` lacks.
 
 use std::mem::{align_of, size_of};

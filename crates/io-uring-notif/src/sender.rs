@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT OR GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 //! A ring and a socket that send owned buffers.
 
 use std::collections::VecDeque;

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT OR GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 //! The UAPI of slots, and the three calls of `io_uring_register(2)` that it has.
 
 use std::io;

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT OR GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 //! Tests that need a kernel with slots; elsewhere each is skipped, and says why. With `NOTIF_REQUIRED` set that is a failure.
 
 use std::collections::VecDeque;
