@@ -10,7 +10,7 @@
 //! (all that a ring has of them), [`kbuf`] (what kernel-owned buffers may hold). It stands on [`sys`], the abstractions over io_uring's and the
 //! network stack's C; [`ops`] is what io_uring calls.
 //!
-//! Locks, references and contexts are described in `Documentation/notification-slots.rst`.
+//! Locks, references and contexts are described in `Documentation/networking/iou-notif.rst`.
 //!
 //! C header: [`io_uring/notif/shim/slot.h`](srctree/io_uring/notif/shim/slot.h)
 

@@ -6,7 +6,7 @@
 #include <linux/percpu.h>
 #include <linux/types.h>
 
-/* What is counted of all rings, see Documentation/notification-slots.rst. */
+/* What is counted of all rings, see Documentation/networking/iou-notif.rst. */
 enum io_notif_total {
 	IO_NOTIF_CREATED,
 	IO_NOTIF_REUSED,

@@ -126,7 +126,7 @@ impl<'ring> Handle<'ring> {
         unsafe { (*self.head()).bearer = true }
     }
 
-    /// What [`Idle::share`] was called with.
+    /// What [`Idle::share`](super::memory::Idle::share) was called with.
     #[inline]
     pub(crate) fn id(&self) -> u64 {
         self.notifier().id()
