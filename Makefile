@@ -11,7 +11,7 @@ export NOTIF_PWD := $(PWD)
 export PYTHONDONTWRITEBYTECODE := 1
 
 TARGETS := run test bench profile samples stress fuzz soak paths regress plants vm kernel headers graft ungraft series \
-	check configs clean
+	check configs docs rustdoc compile-commands clean
 
 .PHONY: help $(TARGETS)
 .DEFAULT_GOAL := help
@@ -43,6 +43,9 @@ help:
 	@echo "  make graft     put the project into a kernel tree of yours (KSRC=dir); ungraft takes it out"
 	@echo "  make series    write the patch series for a kernel tree, into series/"
 	@echo "  make check     format, lint and static checks of everything, no VM"
+	@echo "  make docs      Documentation/ as HTML, into html/ (BASE=bench.json: with the figures of that run)"
+	@echo "  make rustdoc   the module's documentation as HTML, into html/rust/"
+	@echo "  make compile-commands   compile_commands.json and rust-project.json, for editors"
 	@echo "  make configs   build the kernel configurations that the graft must compile and link in, no VM"
 	@echo "  make clean     remove what this checkout made, say what the cache holds"
 	@echo

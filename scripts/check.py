@@ -1,20 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0
 """`make check`: format, lint and static checks; one line each, and all of them run."""
 
-import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import build
+import docs
+import figures
 import graft
 import source
 import toolchain
 from cache import digest, lock
-from common import Fail, PROJECT, cache_dir, log
+from common import Fail, PROJECT, cache_dir, log, output
 from flavour import FLAVOURS
 
 # checkpatch's opinions that do not fit, and why
@@ -38,6 +40,9 @@ LIB_IGNORED = {
     "ENOSYS": "what the query answers for a kernel without slots",
     "CAMELCASE": "_Static_assert is C11's",
 }
+# What programs start from, at the choice of who does; and what has a licence without a line that says so
+FOR_PROGRAMS = ("lib/", "samples/", "man/", "crates/io-uring-notif/")
+NO_SPDX = re.compile(r"^(COPYING|LICENSES/.*)$|\.patch$")
 SHOWN = 15
 
 
@@ -174,10 +179,27 @@ class Checks:
         return self.said(["shellcheck", *map(str, files)])
 
     def documents(self) -> str:
-        """Documentation/, as reStructuredText."""
-        docutils = toolchain.find_venv("docutils", "docutils", "docutils")
-        files = sorted((PROJECT / "Documentation").glob("*.rst"))
-        return "".join(self.said([str(docutils), "--report=info", "--exit-status=info", str(file), os.devnull]) for file in files)
+        """Documentation/, built as `make docs` does, and what the README shows of its figures."""
+        with tempfile.TemporaryDirectory(prefix="notif-html-") as out:
+            docs.html(self.tree, Path(out))
+        return figures.wrong()
+
+    def rustdoc(self) -> str:
+        """The module's documentation."""
+        with tempfile.TemporaryDirectory(prefix="notif-html-") as out:
+            docs.rustdoc(self.tree, self.tools, Path(out))
+        return ""
+
+    def licences(self) -> str:
+        """Which file says under which licence it is, and whether that is the one of its folder."""
+        wrong = []
+        for name in output(["git", "ls-files"], cwd=PROJECT).splitlines():
+            wanted = "GPL-2.0 OR MIT" if name.startswith(FOR_PROGRAMS) else "GPL-2.0"
+            if not NO_SPDX.search(name) and (PROJECT / name).is_file():
+                head = (PROJECT / name).read_bytes()[:400].decode(errors="replace")
+                if not re.search(rf"SPDX-License-Identifier\W+{wanted}(-only)?(?![\w-]| OR)", head):
+                    wrong.append(f"{name}: SPDX-License-Identifier: {wanted} is missing in its first lines")
+        return "\n".join(wrong)
 
     def python(self) -> str:
         """These scripts: types checked strictly, which compiles them too."""
@@ -230,6 +252,7 @@ def main() -> None:
     checks.run("rustfmt", checks.rustfmt)
     checks.run("clippy", checks.clippy)
     checks.run("compiler warnings (W=1)", checks.warnings)
+    checks.run("rustdoc", checks.rustdoc)
     checks.run("sparse", checks.sparse)
     checks.run("checkpatch of patches/", checks.patches)
     checks.run("checkpatch of shim/", checks.shim)
@@ -238,9 +261,10 @@ def main() -> None:
     checks.run("mypy --strict", checks.python)
     checks.run("models", checks.models)
     checks.run("the oracle of stress/", checks.oracle)
-    checks.run("documents", checks.documents)
+    checks.run("Documentation/", checks.documents)
     checks.run("lib/, man/ and the porting guide", checks.library)
     checks.run("crates/", checks.crate)
     checks.run("file lengths", checks.lengths)
+    checks.run("licences", checks.licences)
     if checks.failed:
         raise Fail(f"make check: {', '.join(checks.failed)}; see above and {log().path}")

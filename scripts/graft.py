@@ -18,7 +18,7 @@ from source import Tree, check_kernel
 
 WHERE = "io_uring/notif"
 KERNEL_PARTS = ("Kbuild", "Kconfig", "rust", "shim")
-ALL_PARTS = (*KERNEL_PARTS, "selftests", "Documentation")
+ALL_PARTS = (*KERNEL_PARTS, "selftests")
 OUTPUT = re.compile(r"(^|/)(\.|__pycache__/)|\.(o|ko|pyc|cmd|d)$")
 
 

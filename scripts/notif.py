@@ -17,6 +17,8 @@ import bench_scale
 import build
 import check
 import configs
+import docs
+import figures
 import flavour
 import fuzz
 import graft
@@ -264,10 +266,32 @@ def do_series() -> None:
     print(folder)
 
 
+def do_docs() -> None:
+    """Documentation/ as HTML; with BASE= first take the figures from that run of the benchmark."""
+    if option("BASE"):
+        figures.keep(bench.load(Path(option("NOTIF_PWD", os.getcwd())) / option("BASE")))
+    docs.html(source.find_tree(), docs.HTML)
+    print(docs.HTML / "index.html")
+
+
+def do_rustdoc() -> None:
+    """The module's documentation as HTML."""
+    docs.rustdoc(source.find_tree(), toolchain.find_toolchain(), docs.HTML / "rust")
+    print(docs.HTML / "rust/io_uring_notif/index.html")
+
+
+def do_compile_commands() -> None:
+    """What clangd and rust-analyzer read."""
+    for path in docs.compile_commands(source.find_tree(), toolchain.find_toolchain()):
+        print(path)
+
+
 def clean() -> None:
     """Remove what this checkout made, say what the cache holds."""
-    for path in [PROJECT / "series", *PROJECT.rglob("__pycache__"), *PROJECT.rglob(".mypy_cache")]:
+    for path in [PROJECT / "series", docs.HTML, *PROJECT.rglob("__pycache__"), *PROJECT.rglob(".mypy_cache")]:
         shutil.rmtree(path, ignore_errors=True)
+    for name in ("compile_commands.json", "rust-project.json"):
+        (PROJECT / name).unlink(missing_ok=True)
     mine = f"{digest([str(PROJECT)])}-"
     for path in (cache_dir() / "userland").glob(mine + "*"):
         shutil.rmtree(path)
@@ -280,6 +304,7 @@ TARGETS = {"kernel": kernel, "headers": headers, "vm": machine, "run": main_job,
            "profile": do_profile, "stress": do_stress, "fuzz": do_fuzz, "soak": do_soak, "paths": do_paths,
            "regress": do_regress, "plants": plants.main, "samples": do_samples,
            "graft": do_graft, "ungraft": do_ungraft, "series": do_series, "check": check.main,
+           "docs": do_docs, "rustdoc": do_rustdoc, "compile-commands": do_compile_commands,
            "configs": configs.main, "clean": clean}
 
 

@@ -15,6 +15,9 @@ import graft
 from common import Fail, PROJECT, output
 from source import Tree
 
+# Pages have the place here that they get in the kernel, and a line in the table of contents there
+PAGES = "Documentation/networking"
+TOCTREE, BEFORE = f"{PAGES}/index.rst", "   iou-zcrx\n"
 # The files come first: no build reads them before the last patches hook them in
 GROUPS = (
     (("shim",), "io_uring/notif: add the C shim of notification slots",
@@ -24,7 +27,8 @@ GROUPS = (
      "Slots, notifiers and their completion: one CQE tells that the kernel has let go\n"
      "of the pages of any number of zero-copy sends."),
     (("selftests",), "io_uring/notif: add selftests", "They drive the module through io_uring, over veth and real NICs."),
-    (("Documentation",), "io_uring/notif: add documentation", "What a program does with notification slots, and how."),
+    ((PAGES,), "Documentation: networking: add notification slots of io_uring",
+     "What a program does with notification slots, and how they work."),
 )
 
 
@@ -66,24 +70,35 @@ class Repository:
             raise Fail(f"patches/{patch.name} does not apply with git am; make it with git format-patch")
 
 
+def place(parts: tuple[str, ...], root: Path) -> bool:
+    """Put files of the project where the kernel has them; whether there are any."""
+    files = graft.project_files(parts)
+    for file in files:
+        name = file.relative_to(PROJECT)
+        target = root / name if name.is_relative_to(PAGES) else root / graft.WHERE / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, target)
+        if name.is_relative_to(PAGES):
+            toctree = (root / TOCTREE).read_text(encoding="utf-8")
+            if BEFORE not in toctree:
+                raise Fail(f"{TOCTREE} has no line `{BEFORE.strip()}` any more; say in scripts/series.py where a page goes")
+            (root / TOCTREE).write_text(toctree.replace(BEFORE, f"   {name.stem}\n{BEFORE}"), encoding="utf-8")
+    return bool(files)
+
+
 def write(tree: Tree, out: Path) -> Path:
     """Write the series as mails into `out`, and return that folder."""
     patches = graft.patch_files()
     with tempfile.TemporaryDirectory(prefix="notif-series-") as temp:
         repository = Repository(Path(temp))
-        for name in sorted({n for p in patches for n in graft.touched(p)}):
+        for name in sorted({TOCTREE} | {n for p in patches for n in graft.touched(p)}):
             if tree.pristine(name).exists():
                 (repository.folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(tree.pristine(name), repository.folder / name)
         repository.commit(f"Linux {tree.version}", "The base of the series.")
         base = repository.git("rev-parse", "HEAD").strip()
         for parts, subject, body in GROUPS:
-            files = graft.project_files(parts)
-            for file in files:
-                target = repository.folder / graft.WHERE / file.relative_to(PROJECT)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(file, target)
-            if files:
+            if place(parts, repository.folder):
                 repository.commit(subject, body)
         for patch in patches:
             repository.am(patch)

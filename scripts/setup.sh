@@ -107,8 +107,7 @@ packages_for()
 {
 	case $1 in
 	graft | ungraft | clean) echo "$kernel" | grep -E '^(python3|patch) ' ;;
-	kernel | headers | configs) echo "$kernel" ;;
-	series) echo "$kernel" ;;
+	kernel | headers | configs | series | docs | rustdoc | compile-commands) echo "$kernel" ;;
 	check) echo "$kernel$check$run" ;;
 	run | samples) echo "$kernel$vm$run" ;;
 	test) echo "$kernel$vm$test" ;;

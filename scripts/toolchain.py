@@ -185,17 +185,17 @@ def find_toolchain() -> Toolchain:
     return Toolchain(rust_bin, verbose.splitlines()[0], llvm, find_bindgen(rust_bin, llvm))
 
 
-def find_venv(name: str, package: str, program: str) -> Path:
-    """A private virtual environment with one Python package; the path of its program."""
+def find_venv(name: str, packages: str, program: str) -> Path:
+    """A private virtual environment with these Python packages; the path of a program of theirs."""
     folder = cache_dir() / name
     if not (folder / "complete").is_file():
-        with lock("tools", f"installing {package}"), Step(f"{package}, in a virtual environment of its own"):
+        with lock("tools", f"installing {packages}"), Step(f"{packages}, in a virtual environment of its own"):
             if not (folder / "complete").is_file():
                 # A venv does not move: it is made in its place, and is whole when the stamp is there
                 shutil.rmtree(folder, ignore_errors=True)
                 run(["/usr/bin/python3", "-m", "venv", str(folder)], "python3 -m venv")
-                run([str(folder / "bin/pip"), "install", "--quiet", package], f"pip install {package}")
-                (folder / "complete").write_text(package + "\n", encoding="utf-8")
+                run([str(folder / "bin/pip"), "install", "--quiet", *packages.split()], f"pip install {packages}")
+                (folder / "complete").write_text(packages + "\n", encoding="utf-8")
     return folder / "bin" / program
 
 
