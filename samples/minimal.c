@@ -2,17 +2,14 @@
 /*
  * The smallest use of a notification slot: eight zero-copy sends, one answer
  * that says when the buffer is ours again. UDP to ourselves, over loopback.
+ *
+ *	cc -D_GNU_SOURCE -I<project>/lib minimal.c -luring
  */
-#include <linux/io_uring.h>	/* the patched one, before liburing's own */
-#include <liburing.h>
+#include "liburing_notif.h"
 
 #include <err.h>
-#include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #define SENDS	8
 #define TAG	0x51	/* how we know our slot's notification */
@@ -33,18 +30,17 @@ static int udp_to_ourselves(void)
 	return fd;
 }
 
-/* liburing has no call for it (yet). */
+/* Ask first: register's own EINVAL doesn't say whether it is the kernel that knows no slots. */
 static void register_one_slot(struct io_uring *ring)
 {
-	struct io_uring_notification_slot slot = { .tag = TAG };
-	struct io_uring_notification_register reg = {
-		.nr_slots = 1,
-		.data = (unsigned long)&slot,
-	};
+	struct io_uring_notif_slot slot = { .tag = TAG };
+	struct io_uring_notif_caps caps;
+	int ret = io_uring_notif_query(&caps);
 
-	if (syscall(__NR_io_uring_register, ring->ring_fd,
-		    IORING_REGISTER_NOTIFIERS, &reg, sizeof(reg)))
-		err(1, "no notification slots (is io_uring_notif loaded?)");
+	if (!ret)
+		ret = io_uring_notif_register(ring, &slot, 1, 0);
+	if (ret)
+		errx(1, "slots: %s: %s", strerror(-ret), io_uring_notif_advice(ret));
 }
 
 int main(void)
@@ -64,11 +60,8 @@ int main(void)
 		struct io_uring_sqe *sqe = io_uring_get_sqe(&ring);
 
 		/* all attach to slot 0's notifier, which the last one ends */
-		io_uring_prep_send_zc(sqe, fd, buf[i], sizeof(buf[i]), 0,
-				      IORING_SEND_ZC_NOTIF_SLOT);
-		sqe->notification_idx = 0;
-		if (i == SENDS - 1)
-			sqe->ioprio |= IORING_RECVSEND_NOTIF_FLUSH;
+		io_uring_notif_prep_send(sqe, fd, buf[i], sizeof(buf[i]), 0, 0,
+					 i == SENDS - 1 ? IORING_RECVSEND_NOTIF_FLUSH : 0);
 		sqe->user_data = i;
 	}
 	io_uring_submit(&ring);
@@ -79,13 +72,14 @@ int main(void)
 			err(1, "io_uring_wait_cqe");
 		if (cqe->flags & IORING_CQE_F_NOTIF)
 			break;
+		if (cqe->res < 0)
+			errx(1, "send %d: %s", (int)cqe->user_data, strerror(-cqe->res));
 		printf("send %d: %d bytes queued, hands off the buffer\n",
 		       (int)cqe->user_data, cqe->res);
 		io_uring_cqe_seen(&ring, cqe);
 	}
 	printf("slot %#x, notifier %u: all %d buffers are ours again\n",
-	       (int)cqe->user_data, cqe->flags >> IORING_CQE_BUFFER_SHIFT,
-	       SENDS);
+	       (int)cqe->user_data, cqe->flags >> IO_URING_NOTIF_SEQ_SHIFT, SENDS);
 	io_uring_cqe_seen(&ring, cqe);
 	io_uring_queue_exit(&ring);
 	return 0;

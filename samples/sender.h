@@ -19,8 +19,7 @@
 #ifndef SENDER_H
 #define SENDER_H
 
-#include <linux/io_uring.h>	/* the patched one, before liburing's own */
-#include <liburing.h>
+#include "liburing_notif.h"
 
 #include "stream.h"
 

@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 /* The sender's buffers and requests; see sender.h. */
-#include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "sender.h"
 
@@ -19,21 +16,20 @@
  */
 static int register_slot(struct sender *s)
 {
-	struct io_uring_notification_slot slot = {
+	struct io_uring_notif_slot slot = {
 		.tag = SLOT_TAG,
 		.flush_after = s->opt->per_notif,
 	};
-	struct io_uring_notification_register reg = {
-		.nr_slots = 1,
-		.data = (unsigned long)&slot,
-	};
+	struct io_uring_notif_caps caps;
+	int ret = io_uring_notif_query(&caps);
 
 	if (s->mode == MODE_MERGE) {
 		slot.flags = IORING_NOTIF_SLOT_MERGE;
 		slot.flush_after = 1;
 	}
-	return syscall(__NR_io_uring_register, s->ring.ring_fd,
-		       IORING_REGISTER_NOTIFIERS, &reg, sizeof(reg)) ? -errno : 0;
+	if (!ret && slot.flags & ~caps.slot_flags)
+		ret = -ENOSYS;
+	return ret ?: io_uring_notif_register(&s->ring, &slot, 1, 0);
 }
 
 /* Buffers for several notifiers, so that the next one needs not wait. */
@@ -180,15 +176,14 @@ void prep_last_flush(struct sender *s)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&s->ring);
 
-	io_uring_prep_rw(IORING_OP_RSRC_UPDATE, sqe, -1, NULL, 1, 0);
-	sqe->ioprio = IORING_RSRC_UPDATE_NOTIF;
+	io_uring_notif_prep_flush(sqe, 0, 1, 0);
 	sqe->flags = IOSQE_CQE_SKIP_SUCCESS;
 	sqe->user_data = FLUSH_TAG;
 }
 
 static void on_notification(struct sender *s, const struct io_uring_cqe *cqe)
 {
-	__u16 seq = cqe->flags >> IORING_CQE_BUFFER_SHIFT;
+	__u16 seq = cqe->flags >> IO_URING_NOTIF_SEQ_SHIFT;
 	unsigned int i;
 
 	s->out->notifications++;

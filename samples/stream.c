@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "liburing_notif.h"
 #include "stream.h"
 
 static const char * const mode_names[NR_MODES] = {
@@ -154,8 +155,10 @@ static void print_legend(const struct options *opt)
 
 static const char *explain(int err, enum mode mode)
 {
-	if (mode >= MODE_SLOT && (err == -EOPNOTSUPP || err == -EINVAL))
-		return "no notification slots in this kernel (io_uring_notif)";
+	if (mode >= MODE_SLOT && (err == -ENOSYS || err == -EOPNOTSUPP))
+		return io_uring_notif_advice(err);
+	if (err == -ENOMEM)
+		return "no memory, or RLIMIT_MEMLOCK reached: see ulimit -l";
 	return strerror(-err);
 }
 

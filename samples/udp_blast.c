@@ -4,21 +4,17 @@
  * a registered buffer, through a slot. Each train has one CQE, which gives its
  * buffer back.
  *
+ *	cc -D_GNU_SOURCE -I<project>/lib -o udp_blast udp_blast.c -luring
  *	udp_blast ADDR PORT [SECONDS]		where somebody receives
  */
-#include <linux/io_uring.h>	/* the patched one, before liburing's own */
-#include <liburing.h>
+#include "liburing_notif.h"
 
 #include <err.h>
-#include <errno.h>
 #include <netdb.h>
 #include <netinet/udp.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/syscall.h>
 #include <time.h>
-#include <unistd.h>
 
 #define DATAGRAM	1400
 #define DATAGRAMS	46	/* of a train, which has to fit 65,507 bytes */
@@ -40,7 +36,7 @@ static int udp_socket(const char *addr, const char *port)
 	if (fd < 0 || connect(fd, ai->ai_addr, ai->ai_addrlen))
 		err(1, "socket");
 	if (setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &size, sizeof(size)))
-		err(1, "UDP_SEGMENT");
+		err(1, "UDP_SEGMENT (a kernel from 4.18 on)");
 	freeaddrinfo(ai);
 	return fd;
 }
@@ -48,34 +44,35 @@ static int udp_socket(const char *addr, const char *port)
 static void make_ring(struct io_uring *ring)
 {
 	const struct iovec iov = { buf, sizeof(buf) };
-	struct io_uring_notification_slot slot = {
+	struct io_uring_notif_slot slot = {
 		.flags = IORING_NOTIF_SLOT_MERGE,
 		.flush_after = 1,
 	};
-	struct io_uring_notification_register reg = {
-		.nr_slots = 1,
-		.data = (unsigned long)&slot,
-	};
+	struct io_uring_notif_caps caps;
+	int ret = io_uring_notif_query(&caps);
+
+	if (ret)
+		errx(1, "slots: %s: %s", strerror(-ret), io_uring_notif_advice(ret));
+	if (slot.flags & ~caps.slot_flags)
+		errx(1, "this kernel's slots can't merge: boot a newer one");
 
 	errno = -io_uring_queue_init(TRAINS, ring, IORING_SETUP_SINGLE_ISSUER |
 						   IORING_SETUP_DEFER_TASKRUN);
 	if (errno)
-		err(1, "io_uring_queue_init");
+		err(1, "io_uring_queue_init (DEFER_TASKRUN: a kernel from 6.1 on)");
 	errno = -io_uring_register_buffers(ring, &iov, 1);
 	if (errno)
-		err(1, "registering %zu bytes (RLIMIT_MEMLOCK?)", sizeof(buf));
-	if (syscall(__NR_io_uring_register, ring->ring_fd,
-		    IORING_REGISTER_NOTIFIERS, &reg, sizeof(reg)))
-		err(1, "no slots that merge (is io_uring_notif loaded?)");
+		err(1, "registering %zu bytes (see ulimit -l)", sizeof(buf));
+	ret = io_uring_notif_register(ring, &slot, 1, 0);
+	if (ret)
+		errx(1, "slots: %s: %s", strerror(-ret), io_uring_notif_advice(ret));
 }
 
 static void send_train(struct io_uring *ring, int fd, unsigned int n)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
 
-	io_uring_prep_send_zc_fixed(sqe, fd, buf[n], TRAIN, 0,
-				    IORING_SEND_ZC_NOTIF_SLOT, 0);
-	sqe->notification_idx = 0;
+	io_uring_notif_prep_send_fixed(sqe, fd, buf[n], TRAIN, 0, 0, 0, 0);
 	sqe->user_data = n;
 }
 
