@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Mistakes that were made once: each test here failed without its fix. */
+/*
+ * Mistakes that were made once. Each test failed before the fix, and its comment
+ * says what the mistake was.
+ */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/wait.h>
@@ -7,8 +10,9 @@
 #include "stream.h"
 
 /*
- * Notifiers are numbered from 1 again when slots are registered again: that a
- * buffer was pinned by the first number 1 says nothing of the second.
+ * Notifiers are numbered from 1 again when slots are registered again. The mistake:
+ * a buffer remembered the number of the notifier that had pinned it last, so the
+ * second number 1 took the buffer for its own and didn't hold it.
  */
 TEST_F(stream, contract_06_buffer_of_slots_registered_again)
 {
@@ -29,7 +33,10 @@ TEST_F(stream, contract_06_buffer_of_slots_registered_again)
 	ASSERT_NOTIF(&self->ring, TAG(0), 0);
 }
 
-/* Two notifiers use one buffer by turns, each more often than it has room. */
+/*
+ * Two notifiers take turns with one buffer. The mistake: a buffer remembers only the
+ * last one, so each turn adds it to a list again, which has to grow for that.
+ */
 TEST_F(stream, contract_06_buffer_by_turns)
 {
 	const unsigned int len = 256, turns = DATA_LEN / len;
@@ -51,7 +58,10 @@ TEST_F(stream, contract_06_buffer_by_turns)
 	ASSERT_NOTIFS(&self->ring, 0, 2, 0);
 }
 
-/* What was registered as the notifier came to its slot says how it answers. */
+/*
+ * A notifier answers in the format of the slots that it belongs to. The mistake: it
+ * answered in that of the slots that were registered when it was posted.
+ */
 TEST_F(stream, contract_03_format_of_its_own_slots)
 {
 	const struct io_uring_notification_slot slot = { .tag = TAG(9) };
@@ -70,8 +80,8 @@ TEST_F(stream, contract_03_format_of_its_own_slots)
 }
 
 /*
- * Notifiers that are linked in an skb were all copied if that was: always on lo,
- * where the receiver gets a copy, and never by the NIC.
+ * When an skb is copied, all notifiers linked in it say so: always on lo, where the
+ * receiver gets a copy, and never on the NIC. The mistake: only one of them did.
  */
 TEST_F(stream, contract_03_linked_says_if_copied)
 {
@@ -98,7 +108,10 @@ TEST_F(stream, contract_03_linked_says_if_copied)
 	ASSERT_EQ(32, notifs);
 }
 
-/* What one sent too short not to be copied is none of those linked with it. */
+/*
+ * A request below copy_below makes its own notifier say "copied". The mistake: those
+ * that were linked with it said so too.
+ */
 TEST_F(stream, contract_07_linked_with_a_copied_request)
 {
 	const struct io_uring_notification_slot slots[] = {
@@ -178,9 +191,9 @@ static void fill_cq(struct __test_metadata *_metadata,
 }
 
 /*
- * A raw number with the bit of IORING_CQE_F_32 must not make the CQE a large one:
- * the last of a full CQ ring would go on into the first, which is not read yet.
- * Neither may it as it waits for a CQ that is full.
+ * A raw number may have the bit of IORING_CQE_F_32 set. The mistake: the CQE counted as
+ * a large one then, and the last one of a CQ ring overwrote the first, which nobody had
+ * read yet; so did one that had waited for room in the CQ.
  */
 TEST_F(ring, contract_03_number_with_any_bit)
 {
@@ -218,8 +231,9 @@ TEST_F(ring, contract_03_number_with_any_bit)
 }
 
 /*
- * Requests that fail count their pages all the same, which are most for those
- * that could never succeed: 2^32 pages need not be there to be counted.
+ * Requests that fail count their pages as well, and those that could never succeed
+ * count the most: 2^32 pages need not exist to be counted. The mistake: a counter of
+ * 32 bits, which wrapped.
  */
 TEST_F(ring, contract_06_more_pages_than_32_bits)
 {
@@ -238,8 +252,9 @@ TEST_F(ring, contract_06_more_pages_than_32_bits)
 }
 
 /*
- * One wait for both CQEs of a request that waited for its socket: the first must
- * not be left to come along with a second one, which it is that makes it.
+ * One wait for both CQEs of a request that waited for its socket. The mistake: the
+ * first one was kept back until the task had as many as it waits for, but the second
+ * one comes only once the first has been posted.
  */
 TEST_F(ring, contract_12_one_wait_for_request_and_notification)
 {
@@ -289,8 +304,9 @@ static void *change_sqes(void *arg)
 }
 
 /*
- * A request is what its SQE was at one moment: attached, or with its own. It
- * takes CPUs that run at once to show when it isn't.
+ * A request either attaches or has a notification of its own. The mistake: the SQE was
+ * read twice, and a program that changed it in between got a request of one kind that
+ * was cleaned up as the other. Only CPUs that really run at the same time show it.
  */
 TEST_F(ring, contract_10_sqe_changes_as_it_is_read)
 {
@@ -322,8 +338,8 @@ TEST_F(ring, contract_10_sqe_changes_as_it_is_read)
 }
 
 /*
- * No send takes more than MAX_RW_COUNT bytes. A registered buffer may have them:
- * here few pages, mapped many times.
+ * No send takes more than MAX_RW_COUNT bytes. The mistake: from a registered buffer of
+ * 2 GiB it did, where SEND_ZC says EFAULT. Here that is a few pages, mapped many times.
  */
 TEST(contract_10_longer_than_any_send)
 {
