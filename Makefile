@@ -3,7 +3,7 @@
 
 # What may be given on the command line, passed on as it was typed: make expands no $ in it
 VARIABLES := FLAVOUR CPUS MEM ACCEL KSRC FILE TESTS TIMEOUT ARGS CMD QUICK BASE ROW MINUTES SEED OPS PLANT \
-	ARCH PAGES
+	ARCH PAGES GDB
 unexport $(VARIABLES)
 $(foreach name,$(VARIABLES),$(eval export NOTIF_$(name) := $$(value $(name))))
 # Where the person stands, also with `make -C`
@@ -29,15 +29,15 @@ help:
 	@echo "                 ACCEL=kvm requests per second on this machine's hardware)"
 	@echo "  make profile   where the instructions of one row of the benchmark go, by function (ROW='slot registered"
 	@echo "                 batch 0 udp4 4000 128 plain', in the order of bench.json; ROW='...; ...' compares two)"
-	@echo "  make samples   lib/, the buffer pool, the Rust crate, a relay and a file server, run in the VM: what a program"
-	@echo "                 starts from"
+	@echo "  make samples   lib/, samples/ and the Rust crate, run in the VM: what a program starts from"
 	@echo "  make stress    everything at random and at once, with an oracle (MINUTES=5, SEED= draws the same again)"
 	@echo "  make fuzz      whatever the interface takes or refuses, guided by coverage (OPS=1000000, SEED=)"
 	@echo "  make soak      stress for long, and what must not grow by it (MINUTES=60)"
 	@echo "  make paths     the contract over kTLS, sockmap, MPTCP, IPsec, tunnels, bridges, netfilter (TESTS=)"
 	@echo "  make regress   liburing's tests and the kernel's own, beside a kernel without the patches (TESTS=)"
 	@echo "  make plants    put bugs into the module, and show which tool finds each"
-	@echo "  make vm        a shell in a VM with the module loaded (CMD='...' runs a command instead)"
+	@echo "  make vm        a shell in a VM with the module loaded (CMD='...' runs a command instead,"
+	@echo "                 GDB=1 lets gdb attach)"
 	@echo "  make headers   install the patched UAPI headers, print their folder"
 	@echo "  make kernel    only build the kernel"
 	@echo "  make graft     put the project into a kernel tree of yours (KSRC=dir); ungraft takes it out"

@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 #
-# Run in a VM what was built on the host: the tests of lib/ that need slots, the pool sample, and the crate's tests and
+# Run in a VM what was built on the host: the tests of lib/ that need slots, the samples, and the crate's tests and
 # examples. Prints TAP.
 #
-#	BIN=<OUT of make -C lib> [CRATE=<cargo's target folder>/debug] run.sh
+#	BIN=<OUT of make -C lib> SAMPLES=<OUT of make -C samples> [CRATE=<cargo's target folder>/debug] run.sh
 set -u
 
 nr=0
@@ -36,12 +36,29 @@ skip() {
 	echo "ok $nr $1 # SKIP $2"
 }
 
+# Who receives what udp_blast sends
+receiver() {
+	python3 -c 'import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("127.0.0.1", 4000))
+while True:
+    s.recv(2048)' &
+	receiver=$!
+	until grep -q ":0FA0 " /proc/net/udp; do sleep 0.1; done
+}
+
 [ -x "${BIN:-}/kernel" ] || die "no programs in BIN=${BIN:-}: make -C lib OUT=folder"
+[ -x "${SAMPLES:-}/minimal" ] || die "no programs in SAMPLES=${SAMPLES:-}: make -C samples OUT=folder"
 cd /tmp || die "no /tmp"
 # A kernel without slots would have kernel.c skip all of it.
 "$BIN/kernel" | grep -q '^1\.\.0' && die "$("$BIN/kernel")"
 try "liburing_notif.h" "$BIN/kernel"
+try "samples/minimal" "$SAMPLES/minimal"
+try "samples/merge" "$SAMPLES/merge"
 try "samples/pool" "$BIN/pool" 1000
+receiver
+try "samples/udp_blast" "$SAMPLES/udp_blast" 127.0.0.1 4000 2
+kill "$receiver"
 if [ -n "${CRATE:-}" ]; then
 	# the newest, as cargo keeps older ones
 	test=$(find "$CRATE/deps" -name 'kernel-*' -perm -100 -type f -exec ls -t {} + | head -n 1)

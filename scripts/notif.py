@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """What `make` calls: python3 scripts/notif.py TARGET, with the Makefile's variables in the environment."""
 
+import json
 import os
 import shlex
 import shutil
@@ -34,12 +35,12 @@ import suite
 import toolchain
 import vm
 from cache import digest, lock, made_whole, prune
-from common import PROJECT, Fail, Step, cache_dir, log, open_log, output, run
+from common import PROJECT, Fail, Step, cache_dir, log, open_log, output, run, say
 from tap import Tap
 
 MEGABYTES = 64
 VARIABLES = ("FLAVOUR", "CPUS", "MEM", "ACCEL", "KSRC", "FILE", "TESTS", "TIMEOUT", "ARGS", "CMD",
-             "QUICK", "BASE", "ROW", "MINUTES", "SEED", "OPS", "PLANT", "ARCH", "PAGES")
+             "QUICK", "BASE", "ROW", "MINUTES", "SEED", "OPS", "PLANT", "ARCH", "PAGES", "GDB")
 KEEP_BENCHES = 50
 # What make test has of make stress and make fuzz
 STRESS_SECONDS, FUZZ_OPS = 30, 2_000
@@ -89,6 +90,9 @@ def machine() -> None:
     """A shell in the VM, or CMD= in it."""
     settings = vm.Settings.from_environment(600)
     *_, image, virtme = prepare(any_flavour("release"))
+    if settings.gdb:
+        built = json.loads((image.folder / "info.json").read_text(encoding="utf-8"))["build"]
+        say(f"  gdb -ex 'target remote {vm.GDB}' {built}/vmlinux")
     here, command = option("NOTIF_PWD", os.getcwd()), option("CMD")
     if not command:
         result = vm.shell(image, virtme, settings, here)
@@ -168,20 +172,19 @@ def do_bench() -> None:
 
 
 def do_samples() -> None:
-    """What a program starts from, built on the host and run in the VM: lib/, the pool, the crate, the relay, the server."""
+    """What a program starts from, built on the host and run in the VM: lib/, samples/, the crate."""
     settings = vm.Settings.from_environment(600)
     tree, tools, image, virtme = prepare(option("FLAVOUR", "release"))
     headers = build.find_headers(tree, tools)
-    programs = build.build_userland("lib", tree, tools, headers)
-    samples = build.build_userland("samples", tree, tools, headers)
+    library, programs = (shlex.quote(str(build.build_userland(name, tree, tools, headers))) for name in ("lib", "samples"))
     crate = ""
     if shutil.which("cargo"):
         out = cache_dir() / "crates"
         run(["cargo", "build", "--tests", "--examples", "--target-dir", str(out)], "building crates/io-uring-notif",
             cwd=PROJECT / "crates/io-uring-notif")
         crate = f"CRATE={shlex.quote(str(out / 'debug'))} "
-    command = (f"BIN={shlex.quote(str(programs))} {crate}{shlex.quote(str(PROJECT / 'lib/run.sh'))}; status=$?; "
-               f"BIN={shlex.quote(str(samples))} {shlex.quote(str(PROJECT / 'samples/check.sh'))} && exit $status")
+    command = (f"BIN={library} SAMPLES={programs} {crate}{shlex.quote(str(PROJECT / 'lib/run.sh'))}; status=$?; "
+               f"BIN={programs} {shlex.quote(str(PROJECT / 'samples/check.sh'))} && exit $status")
     vm.verdict(vm.in_vm(image, virtme, settings, command, str(PROJECT)), "the samples", settings.timeout)
 
 

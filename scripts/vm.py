@@ -46,6 +46,7 @@ ACCELS = {
 # in that moment (a slow guest gets one) makes KASAN see a wild access
 OPTIONS = ["oops=panic", "loglevel=7", "printk.time=1", "no5lvl"]
 ICOUNT_OPTIONS = ["nokaslr", "random.trust_cpu=off", "random.trust_bootloader=off"]
+GDB = "127.0.0.1:1234"
 MODULE_FAILED = 97
 # Set when all that runs in a VM has to end
 CANCELLED = threading.Event()
@@ -55,13 +56,14 @@ GUEST_OUT, GUEST_ERR = 8, 9
 
 @dataclass
 class Settings:
-    """What the person chose: CPUS=, MEM=, ACCEL=, TIMEOUT=."""
+    """What the person chose: CPUS=, MEM=, ACCEL=, TIMEOUT=, GDB=."""
 
     cpus: int = 2
     memory: str = "2G"
     accel: str = "auto"
     timeout: float = 600
     module: bool = True
+    gdb: bool = False
 
     @staticmethod
     def from_environment(timeout: float) -> "Settings":
@@ -79,7 +81,7 @@ class Settings:
             raise Fail("ACCEL=icount counts the instructions of one CPU; leave CPUS= out")
         if cpus < 1 or limit <= 0:
             raise Fail("CPUS= and TIMEOUT= want numbers above zero; give one or leave it out")
-        return Settings(cpus, env.get("MEM") or "2G", accel, limit, not env.get("NOTIF_NO_MODULE"))
+        return Settings(cpus, env.get("MEM") or "2G", accel, limit, not env.get("NOTIF_NO_MODULE"), bool(env.get("GDB")))
 
 
 @dataclass
@@ -125,6 +127,9 @@ class Run:
             options.append(f"virtme_link_mods={self.image.modules}")
         if accel == "icount":
             options += ICOUNT_OPTIONS
+        if self.settings.gdb:
+            # The addresses that vmlinux has
+            options.append("nokaslr")
         shown = output([str(self.virtme), "--kimg", str(self.image.bzimage), "--mods", "none", "--force-9p",
                         "--disable-kvm", "--disable-microvm", "--name", "notif", "--user", "root",
                         "--cpus", str(self.settings.cpus), "--memory", self.settings.memory, *overlays,
@@ -176,7 +181,8 @@ class Run:
         """What every machine has besides: NICs, a terminal when a person sits before it."""
         terminal = ["-chardev", "stdio,id=tty,signal=off,mux=off", "-device", "virtio-serial-pci",
                     "-device", "virtconsole,chardev=tty"] if interactive else []
-        return [*NICS, *terminal, *self.extra]
+        gdb = ["-gdb", f"tcp:{GDB}"] if self.settings.gdb else []
+        return [*NICS, *terminal, *gdb, *self.extra]
 
     def status(self) -> int | None:
         """The status that the guest reported, None when it never came to that."""
