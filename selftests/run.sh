@@ -18,20 +18,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/net.sh"
 
 MODULE=io_uring_notif
-PROGS_1="register errors send flush chains options copy formats skip usage
-	buffers table memlock limit async attach linked reuse overflow race again
-	waits locked order vector waiter
-	security filters leak bounds memcg
-	merge mergefail mergewait mergeskip mergecopy lockmore segmem
-	getlimit getrings getgive getinject"
-PROGS_2="net matrix sockets link gso
-	lifetime ends share inherit reload outside mainline
-	meet segments probe mixing cycle batch inject
-	mergelife mergeover fallback many manyfail manyfull shortseg segstream
-	everykind injectmore late getbuf getbufend getfile getlife getpeer getnet
-	getproto getzc"
-# Programs of 32 bits, see the Makefile; their names end in 32
-PROGS_ABI32="register options send many"
+# shellcheck source=/dev/null
+. "$here/programs.sh"
 # seconds that a program may take in all, each of its tests has its own limit
 LIMIT=${LIMIT:-1200}
 TESTS=${TESTS:-}

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
-CLAUSES = 16
+CLAUSES = 17
 NAME = re.compile(r"\bcontract_(\d\d)_\w+")
 DEFINED = re.compile(r"^TEST(?:_F|_SIGNAL)?\((?:\w+, )?(contract_\d\d_\w+)", re.M)
 
@@ -52,7 +52,7 @@ class ContractTest(unittest.TestCase):
     def test_every_program_is_run(self) -> None:
         """contract: selftests/run.sh or paths.sh runs every program of selftests/"""
         script = "".join((PROJECT / f"selftests/{name}.sh").read_text(encoding="utf-8")
-                         for name in ("run", "paths", "pathmore"))
+                         for name in ("run", "programs", "paths", "pathmore"))
         run = {name for part in re.findall(r'^PROGS_\w+="([^"]*)"', script, re.M) for name in part.split()}
         run |= set(re.findall(r"^\trun_prog (\w+)$", script, re.M))
         run |= set(re.findall(r'"\$BIN/([a-z]+)"', script))
