@@ -33,31 +33,31 @@ use kernel::{
     prelude::*, //
 };
 
-/// A ring keeps that many notifiers to use again.
+/// How many idle notifiers a ring keeps.
 const MAX_IDLE: usize = 1024;
 
-/// A ring has lanes to that many tasks with notifiers in flight. Those of tasks that have exited count,
-/// and keep their `task_struct`.
+/// How many lanes a ring has to tasks with notifiers in flight. Lanes of tasks that have exited count too,
+/// and keep the `task_struct`.
 const MAX_LANES: usize = 1024;
 
-/// So many slots are flushed without a chance for others to run.
+/// How many slots are flushed before others get a chance to run.
 const BATCH: usize = 256;
 
 /// How a notifier that the ring itself has completed gets to be posted.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Route {
-    /// With the completions of this context, which are flushed.
+    /// With the completions of this context, which flushes them.
     Inline,
-    /// By its lane.
+    /// Through its lane.
     Lane,
 }
 
 /// The notifiers of a ring.
 pub(crate) struct InFlight<'ring> {
     ids: Ids<'ring>,
-    /// How many there are: attached to, on their way, completed or posted.
+    /// How many are in use: attached to, on their way, completed or posted.
     count: usize,
-    /// Keeps the ring as long as there are any.
+    /// Keeps the ring while any are in use.
     ring: Option<RingRef>,
     /// To be posted with the next CQEs.
     completed: Chain<Completed<'ring>>,
@@ -66,8 +66,8 @@ pub(crate) struct InFlight<'ring> {
     /// To be used again, up to [`MAX_IDLE`].
     idle: Chain<Idle<'ring>>,
     nr_idle: usize,
-    /// To the tasks that attach requests, the last one to attach first. Just one if only the
-    /// submitter task completes requests.
+    /// Lanes to the tasks that attach requests, that of the last one to attach first. One lane if only
+    /// the submitter task completes requests.
     lanes: KVec<Lane<'ring>>,
 }
 
@@ -220,7 +220,7 @@ impl<'ring> InFlight<'ring> {
         flushed
     }
 
-    /// A notifier has completed: by the ring itself, not by the network.
+    /// Takes a notifier that the ring itself has completed, not the network.
     #[inline(always)]
     pub(crate) fn complete(
         &mut self,
@@ -237,7 +237,7 @@ impl<'ring> InFlight<'ring> {
         lock.request_post();
     }
 
-    /// Completed notifiers came by their lane.
+    /// Takes completed notifiers that came through their lane.
     #[inline]
     pub(crate) fn deliver(&mut self, completed: Chain<Completed<'ring>>, lock: &mut Locked<'ring>) {
         self.completed.append(completed);

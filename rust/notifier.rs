@@ -39,7 +39,7 @@ use kernel::{
 
 /// What a ring keeps in a notifier, under its `uring_lock`.
 pub(crate) struct State<'ring> {
-    /// What it took from the slot that holds it, or held it.
+    /// What it took from its slot.
     from: Origin,
     /// The slot's sequence number as the notifier was flushed; or the result of its bearer.
     number: u32,
@@ -74,7 +74,7 @@ enum Answer {
     Number,
     /// The CQE of the request that flushed it, with its result.
     Result,
-    /// Nothing: that request had IOSQE_CQE_SKIP_SUCCESS, and didn't fail.
+    /// Nothing: the request had IOSQE_CQE_SKIP_SUCCESS, and succeeded.
     Nothing,
 }
 
@@ -194,13 +194,13 @@ impl<'ring> Active<'ring> {
 }
 
 impl<'ring> Attached<'ring> {
-    /// The notifier is that of a slot too: more requests may attach.
+    /// A second handle, for the slot: more requests may attach.
     #[inline]
     pub(crate) fn activate(&self, lock: &mut Locked<'ring>) -> Active<'ring> {
         Active(self.0.another(lock))
     }
 
-    /// No more requests attach to the notifier, which is number `seq` of its slot.
+    /// Closes the notifier, number `seq` of its slot, to further requests.
     #[inline]
     pub(crate) fn flush(&self, seq: u32, lock: &mut Locked<'ring>) {
         self.0.state(lock).number = seq;

@@ -259,7 +259,7 @@ impl<'ring> Ring<'ring> {
         })
     }
 
-    /// A request is over.
+    /// Detaches a request that is over.
     #[inline]
     pub(crate) fn detach(
         &mut self,
@@ -272,7 +272,7 @@ impl<'ring> Ring<'ring> {
         }
     }
 
-    /// A request that bears the notification is over.
+    /// Detaches a request that is over and bears the notification.
     #[inline]
     pub(crate) fn detach_bearer(
         &mut self,
@@ -308,7 +308,7 @@ impl<'ring> Ring<'ring> {
         Ok(self.in_flight.flush(slots.iter_mut(), route, lock))
     }
 
-    /// Completed notifiers came by their lane.
+    /// Takes completed notifiers that came through their lane.
     #[inline]
     pub(crate) fn deliver(&mut self, completed: Chain<Completed<'ring>>, lock: &mut Locked<'ring>) {
         self.in_flight.deliver(completed, lock);
@@ -328,7 +328,7 @@ impl<'ring> Ring<'ring> {
         self.in_flight.settle(lock)
     }
 
-    /// The ring is closed: what is in flight waits for no task.
+    /// Lets nothing in flight wait for a task, as the ring is closed.
     pub(crate) fn divert(&self, lock: &mut Locked<'ring>) {
         self.in_flight.divert(lock);
     }

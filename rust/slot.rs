@@ -102,12 +102,12 @@ impl<'ring> Slot<'ring> {
 pub(crate) struct Table<'ring> {
     slots: KVVec<Slot<'ring>>,
     raw_seq: bool,
-    /// Identifies the last notifier of the ring that is none of these slots'.
+    /// Identifies the last notifier of the ring that belongs to slots registered before these.
     before: u64,
 }
 
 impl<'ring> Table<'ring> {
-    /// That of a ring without slots.
+    /// The table of a ring without slots.
     pub(crate) fn empty() -> Self {
         Self {
             slots: KVVec::new(),

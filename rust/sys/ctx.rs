@@ -121,7 +121,7 @@ pub(crate) struct LockedPages<'ring> {
 }
 
 impl LockedPages<'_> {
-    /// None.
+    /// No pages.
     #[inline]
     pub(crate) fn none() -> Self {
         Self {
@@ -170,7 +170,7 @@ impl Drop for RingRef {
     }
 }
 
-/// Proof that a ring's CQ may be written, by who has the ring's lock.
+/// Proof that the holder of a ring's lock may write to its CQ.
 pub(crate) struct CqLocked<'a, 'ring>(&'a mut Locked<'ring>);
 
 impl<'a, 'ring> CqLocked<'a, 'ring> {
@@ -213,7 +213,7 @@ pub(crate) struct Ids<'ring> {
 pub(crate) struct Id<'ring>(pub(super) u64, Brand<'ring>);
 
 impl<'ring> Ids<'ring> {
-    /// Begins with 1.
+    /// Numbers from 1 on.
     ///
     /// # Safety
     ///

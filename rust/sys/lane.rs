@@ -25,7 +25,7 @@ use kernel::{
 
 /// A reference to a `struct io_notif_lane`, a queue of completed notifiers that task_work empties.
 ///
-/// Each notifier that is to go by the lane has one, so that a lane is never freed before.
+/// Each notifier that is to go through the lane has one, so a lane outlives them.
 ///
 /// # Invariants
 ///
@@ -59,7 +59,7 @@ impl<'ring> Lane<'ring> {
         unsafe { bindings::io_notif_lane_leads(self.0.as_ptr(), current!().as_ptr()) }
     }
 
-    /// Has a kworker do what is queued to the lane's task. For a ring that is closed.
+    /// Makes a kworker do what is queued to the lane's task, for a ring that is closed.
     pub(crate) fn divert(&self, _lock: &mut Locked<'ring>) {
         // SAFETY: The lane is valid, and the lock is held.
         unsafe { bindings::io_notif_lane_divert(self.0.as_ptr()) }

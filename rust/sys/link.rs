@@ -44,7 +44,7 @@ static LINK_OPS: bindings::ubuf_info_ops = bindings::ubuf_info_ops {
     unlink_skb: None,
 };
 
-/// Has an skb that carries one notifier, or a link, carry that of `ubuf` too: whether it did not before.
+/// Makes an skb that carries one notifier, or a link, carry that of `ubuf` too; whether it is new there.
 /// Fails with `EEXIST`, for a fresh skb, when that can't be.
 ///
 /// # Safety
@@ -79,7 +79,7 @@ unsafe fn link(
             if is_unshared(carried) {
                 return add(skb, carried, Reference::new(ubuf));
             }
-            // The skb was split, and what is added here is none of the other part's.
+            // The skb was split, and what is added here doesn't belong to the other part.
             let mut link = Unshared::with_room(old.len() + 1, &LINK_OPS)?;
             for member in old {
                 link.push(member.clone())?;
@@ -161,7 +161,7 @@ pub(super) unsafe extern "C" fn link_skb(
     if carried == ubuf {
         return 0;
     }
-    // SAFETY: As above. Who has a clone, as of a transmission that failed, looks at what it carries.
+    // SAFETY: As above. The owner of a clone, as of a transmission that failed, looks at what it carries.
     if unsafe { bindings::skb_cloned(skb) } != 0 {
         return EEXIST.to_errno();
     }

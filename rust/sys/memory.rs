@@ -63,7 +63,7 @@ use kernel::{
 pub(super) struct Notifier {
     head: Opaque<bindings::io_notif_head>,
     pub(super) handles: UnsafeCell<u32>,
-    // `'static` is none of the rings: both are looked at as what they are by `'ring`.
+    // `'static` stands for no ring in particular: `'ring` says which one whenever they are accessed.
     pub(super) buffers: UnsafeCell<Buffers<'static>>,
     pub(super) state: UnsafeCell<State<'static>>,
 }
@@ -105,7 +105,7 @@ impl Notifier {
         self.lane() == lane.as_ptr()
     }
 
-    /// Has the notifier go by `lane`, which is one of its ring's.
+    /// Makes the notifier go by `lane`, which is one of its ring's.
     #[cold]
     fn set_lane(&mut self, lane: &Lane<'_>) {
         drop(self.take_lane());
