@@ -136,7 +136,7 @@ static bool io_slot_charge_pure(struct sock *sk, struct sk_buff *skb,
 	return true;
 }
 
-/* Is what is copied next right behind what the skb has? */
+/* Whether what is copied next lies right behind what the skb has. */
 static bool io_slot_continues(const struct sk_buff *skb,
 			      const struct page_frag *pfrag)
 {

@@ -103,7 +103,7 @@ static void io_notif_lane_work(struct callback_head *work)
 	struct io_notif_lane *lane = container_of(work, struct io_notif_lane,
 						  work);
 
-	/* another program doesn't wait for who has the ring's lock */
+	/* another program must not wait for whoever holds the ring's lock */
 	if (unlikely(!io_notif_lane_leads(lane, current)))
 		queue_work(system_dfl_wq, &lane->fallback);
 	else
@@ -188,8 +188,8 @@ EXPORT_SYMBOL_GPL(io_notif_lane_divert);
 
 /*
  * Have the submitter of a ring with IORING_SETUP_DEFER_TASKRUN empty the lane.
- * @last was added last. With @lazy it counts as one for who waits for a number of
- * CQEs, as if it had been queued itself.
+ * @last was added last. With @lazy it counts as one CQE for a task that waits for a
+ * number of them, as if it had been queued itself.
  */
 static void io_notif_queue_local(struct io_notif_lane *lane,
 				 struct llist_node *last, bool was_empty,
@@ -204,8 +204,8 @@ static void io_notif_queue_local(struct io_notif_lane *lane,
 	}
 	io_req_local_work_add(&lane->kiocb, flags);
 	/*
-	 * Who came between may have found nobody waiting, and who has gone to
-	 * sleep since found nothing queued.
+	 * Whoever added one in between may have found nobody waiting, and a task
+	 * that has gone to sleep since then found nothing queued.
 	 */
 	tail = READ_ONCE(lane->done.tail);
 	if (unlikely(tail != last && tail != &lane->done.stub))

@@ -190,8 +190,8 @@ static __always_inline void io_slot_detach(struct io_kiocb *req, bool remote,
 }
 
 /*
- * io_slot_send_cleanup() could come after the request was freed for who it is for:
- * then it has REQ_F_CQE_SKIP whatever its SQE had.
+ * io_slot_send_cleanup() would be too late: once the request has been freed it has
+ * REQ_F_CQE_SKIP, whatever its SQE had.
  */
 static noinline void io_slot_detach_in_wq(struct io_kiocb *req)
 {

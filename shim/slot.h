@@ -86,7 +86,7 @@ static_assert(offsetof(struct io_notif_link, node) ==
  *		only the ring's submitter completes requests; never a request
  * @fallback:	empties it in their place once @task has exited or executed
  *		another program, and once the ring is closed
- * @rcu:	who has just queued a notifier may still look at the lane
+ * @rcu:	whoever has just queued a notifier may still look at the lane
  *
  * Whoever finds @done empty queues @work, @kiocb or @fallback, and what was
  * queued goes on until it has emptied @done. So as long as there's something in
@@ -399,7 +399,7 @@ static inline void io_slot_send_cleanup(struct io_kiocb *req)
 
 #endif /* CONFIG_IO_URING_NOTIF */
 
-/* Does @lane lead to @task, in the program that it runs? */
+/* Whether @lane leads to @task, in the program that it runs. */
 static inline bool io_notif_lane_leads(const struct io_notif_lane *lane,
 				       const struct task_struct *task)
 {
