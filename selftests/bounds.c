@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Programs that try to eat the kernel's memory: all that a ring has of slots is
- * bounded, or charged to the memory cgroup of who made it, or both. memcg.c is about
+ * bounded, or charged to its maker's memory cgroup, or both. memcg.c is about
  * what happens at the cgroup's limit.
  */
 #include <pthread.h>

@@ -209,7 +209,7 @@ static void hold_ring(struct stopped *s)
 
 /*
  * In a child: make a plain ring, send, and close the ring, which another process
- * then has alone. This one is who submitted, and it stays.
+ * then has alone. This one has submitted, and it stays.
  */
 static int submit_and_close(struct stopped *s, int fd, char *data)
 {

@@ -201,7 +201,7 @@ static int exec_hello(int fd)
 	return 7;
 }
 
-/* For a thread: who makes the ring, and who executes. */
+/* What a thread needs to make the ring, and to execute. */
 struct sender {
 	struct io_uring ring;
 	unsigned int setup;

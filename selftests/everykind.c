@@ -64,7 +64,7 @@ FIXTURE_TEARDOWN(every)
 #define IOPRIO_OF(_nr)	((_nr) & 2 ? IORING_RECVSEND_FIXED_BUF : 0)
 #define FLAGS_OF(_nr)	((_nr) & 4 ? IOSQE_ASYNC : 0)
 
-/* One CQE of the request, and a notification unless it is that. */
+/* One CQE of the request, and a notification unless that CQE is the notification. */
 static void assert_answered(struct __test_metadata *_metadata,
 			    FIXTURE_DATA(every) *self, unsigned int nr, int res)
 {

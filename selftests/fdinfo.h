@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the kernel tells about a ring to who looks at it. */
+/* What the kernel shows about a ring. */
 #ifndef NOTIF_TEST_FDINFO_H
 #define NOTIF_TEST_FDINFO_H
 

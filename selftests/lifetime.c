@@ -156,7 +156,7 @@ TEST_F(stream, contract_08_close_flushed_in_flight)
 	ASSERT_RECEIVED(&self->net, self->want, DATA_LEN);
 }
 
-/* Nothing is in flight any more, but nobody asked for the notification. */
+/* Nothing is in flight any more, but nobody has flushed. */
 TEST_F(stream, contract_08_close_unflushed)
 {
 	ASSERT_ALL_IN_FLIGHT(0, 0);

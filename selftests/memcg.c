@@ -77,7 +77,7 @@ static int attach(struct io_uring *ring, unsigned int slot, unsigned int ioprio)
 	return ring_next(ring, &cqe) ?: cqe.user_data == REQ(0) ? cqe.res : -EIO;
 }
 
-/* ENOMEM for who needs another notifier, and not for who doesn't. */
+/* ENOMEM for a request that needs another notifier, not for one that doesn't. */
 TEST_F(memcg, security_memory_max_refuses_notifiers)
 {
 	unsigned int round, nr, i, before = 1;
@@ -264,9 +264,9 @@ TEST_F(memcg, security_memory_max_kills_who_eats)
 }
 
 /*
- * A task that is killed with data at a peer that doesn't read: it is gone for who
- * waits for it, and so is its memory, but for the pages that were sent. The ring, and
- * the module with it, stay until the peer reads.
+ * A task is killed while a peer that doesn't read has its data: whoever waits for the
+ * task sees it end, and its memory goes, but for the pages that were sent. The ring,
+ * and the module with it, stay until the peer reads.
  */
 TEST_F(memcg, security_ended_task_keeps_no_memory)
 {

@@ -81,7 +81,7 @@ TEST_F(memlock, contract_06_counted_and_given_back)
 
 /*
  * The account is the user's: closing the ring settles it too, in its own time,
- * because a ring ends behind the back of who closed it.
+ * because a ring ends after close() has returned.
  */
 TEST_F(memlock, contract_06_given_back_at_close)
 {

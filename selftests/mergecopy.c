@@ -140,8 +140,8 @@ TEST_F(merge, contract_13_result_is_never_the_usage)
 }
 
 /*
- * More than the connection takes, without MSG_WAITALL: who bears and who doesn't
- * is whole; with a slot that doesn't merge it would be short.
+ * More than the connection takes, without MSG_WAITALL: bearers and other requests
+ * are sent whole; through a slot that doesn't merge they would be cut short.
  */
 TEST_F(merge, contract_13_whole_on_streams)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Asking whether there are slots, where the module isn't loaded: that loads
- * nothing for who may not make a ring, and for others it tries once. For a
+ * nothing for a task that may not make a ring, and tries once for others. For a
  * machine without the module, see without_module() in run.sh.
  */
 #include <linux/io_uring/query.h>
@@ -162,7 +162,7 @@ TEST_F(query, contract_10_query_loads_no_module)
 	/* it is disabled for root too */
 	ASSERT_EQ(0, ask(-1, 1));
 	ASSERT_EQ(0, nr_calls(self->calls));
-	/* and for who isn't in the group that may */
+	/* and for everybody outside the group that may */
 	ASSERT_EQ(0, set_disabled(1));
 	ASSERT_EQ(0, ask_as_nobody(1));
 	ASSERT_EQ(0, nr_calls(self->calls));
