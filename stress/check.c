@@ -14,7 +14,7 @@
 #define SPARE_KB	(256 << 10)
 #define HUGE_PAGES	"24"
 
-/* Of which the module, io_uring and the network take what they need. */
+/* The module, io_uring and the network allocate from these. */
 static const char * const caches[NR_CACHES] = {
 	"kmalloc-64", "kmalloc-96", "kmalloc-128", "kmalloc-192", "kmalloc-256",
 	"kmalloc-512", "kmalloc-1k", "kmalloc-2k", "kmalloc-4k", "kmalloc-cg-64",

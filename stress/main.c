@@ -180,7 +180,7 @@ static bool look_after(void)
 	return fine;
 }
 
-/* Are those gone who leave in this phase? */
+/* Whether those that leave in this phase have gone. */
 static bool phase_is_over(void)
 {
 	unsigned int i;

@@ -159,7 +159,7 @@ void model_update_over(struct ring *r, struct request *req, __s32 res);
 void model_unregistered(struct ring *r);
 /* Whatever is in flight may have been cancelled. */
 void model_cancelled(struct ring *r);
-/* Is there a slot of which nobody knows what is in it, or one with a notifier? */
+/* Whether some slot has a notifier, or may have one. */
 bool model_frozen(const struct ring *r);
 bool model_holds(const struct ring *r);
 __u64 model_tag(struct ring *r, unsigned int slot);

@@ -76,8 +76,8 @@ static void submit_batch(struct ring *r)
 }
 
 /*
- * Who may lock little memory sends requests one by one: only what becomes of
- * such a request tells whether it was attached, and what it has flushed.
+ * A worker that may lock little memory sends requests one by one: only the CQE
+ * of such a request tells whether it was attached, and what it has flushed.
  */
 static bool was_refused(const struct ring *r, unsigned int nr)
 {
@@ -369,7 +369,7 @@ void ring_resize(struct ring *r, struct rnd *rnd)
 		wrong_of(r, "it can't be resized: %d", ret);
 	r->ring.sq.sqe_head = tail;
 	r->ring.sq.sqe_tail = tail;
-	/* the file stays open: it is that of the new one too */
+	/* the file stays open: the new one has it too */
 	old.ring_fd = -1;
 	ring_exit(&old);
 }

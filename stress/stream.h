@@ -54,7 +54,7 @@ void stream_says(struct stream *s, unsigned int nr, __u64 seed, __u64 from);
 void stream_sent(struct stream *s, unsigned int nr, __u32 len);
 /* Receive up to @max bytes, or a few datagrams, and check them. Any? */
 bool stream_receive(struct stream *s, size_t max);
-/* Has all arrived that has to? */
+/* Whether everything has arrived that has to. */
 bool stream_complete(const struct stream *s);
 /* Close one side or both, in one of the ways there are. */
 void stream_end(struct stream *s, struct rnd *rnd);
