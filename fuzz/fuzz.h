@@ -77,7 +77,7 @@ bool corpus_read(const char *path);
 
 /* worker.c */
 int worker_main(void);
-/* one program, so many times: for who looks for what was wrong with it */
+/* one program, so many times: to find out what was wrong with it */
 int worker_repeat(const struct program_id *id, unsigned int times);
 extern FILE *out;
 
@@ -88,7 +88,7 @@ unsigned int cover_take(void);
 void cover_print(void);
 
 /* sink.c: a process in the other network namespace */
-#define SINK_READS	7001	/* port of who reads all that comes, and who nothing */
+#define SINK_READS	7001	/* everything that comes to this port is read, to the next nothing */
 #define SINK_DEAF	7002
 int sink_main(void);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Who is at the other end, in another network namespace: reads what comes to one
- * port, and lets what comes to another lie until it hangs up.
+ * The process at the other end, in another network namespace: it reads what comes to
+ * one port, and leaves what comes to another until it hangs up.
  */
 #include <fcntl.h>
 #include <netinet/in.h>
