@@ -103,7 +103,7 @@ static void window(struct bench *b, __u64 *sender, __u64 *receiver)
 	*receiver = now() - middle;
 }
 
-/* Was it zero-copy where it should have been, and copied where it should? */
+/* Whether it was zero-copy where it should be, and copied where it should be. */
 static void check_usage(struct bench *b)
 {
 	const struct row *row = b->row;

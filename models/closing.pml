@@ -17,7 +17,7 @@
  * run batches of 2: -DNODES=4 -DBATCH=2
  * run batches of 1: -DNODES=3 -DBATCH=1
  *
- * bug NO_READER: who has queued a notifier is no RCU reader
+ * bug NO_READER: the one that has queued a notifier is no RCU reader
  * bug NO_GRACE: the lane is freed without a grace period
  * bug NO_RING_GRACE: the ring is freed without a grace period
  * bug CANCEL_ONCE: what was queued to the submitter late stays there

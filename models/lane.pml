@@ -18,11 +18,11 @@
  * run a ring that is closed, a task that is stopped: -DNODES=3 -DBATCH=2 -DSTOP -DCLOSE
  * run the same, and another task attaches before: -DNODES=2 -DBATCH=2 -DSTOP -DCLOSE -DANOTHER
  *
- * bug NO_READER of run 4: who has queued a notifier is no RCU reader
+ * bug NO_READER of run 4: the one that has queued a notifier is no RCU reader
  * bug NO_GRACE of run 4: the lane is freed without a grace period
  * bug DROPS_USED of run 4: a lane is dropped as another task attaches, though it is used
  * bug TOUCHES_NOTIFIER: a notifier is looked at once it was queued
- * bug TOUCHES_RING of run 2: who is not the first looks at the ring
+ * bug TOUCHES_RING of run 2: one that is not the first looks at the ring
  * bug LATE_FLAG of run 2: the ring's flag is set after the task_work was added
  * bug ALL_QUEUE: not only the first queues what empties the lane
  * bug GOES_ON: what empties the lane goes on after it was emptied

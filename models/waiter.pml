@@ -18,10 +18,10 @@
  * run 2 notifiers and a request: -DNODES=2 -DBATCH=1 -DREQUEST
  * run 2 notifiers, one is attached twice: -DNODES=2 -DBATCH=2 -DAGAIN
  *
- * bug OPEN_WINDOW: who is first doesn't look who came before the lane was queued
+ * bug OPEN_WINDOW: the first doesn't look for those that came before the lane was queued
  * bug LAZY_WINDOW: it does, and counts them as one
  * bug EARLY_WINDOW: it does, but before it queues the lane
- * bug NO_COUNT: who is not the first doesn't count down
+ * bug NO_COUNT: one that is not the first doesn't count down
  * bug LIST_IS_ONE: several that come at once are counted as one
  * bug NO_REQUEUE of run 2: a lane that is not empty after a batch isn't queued again
  * bug NULL_IS_EMPTY: a notifier that isn't linked yet is taken for the end

@@ -24,8 +24,8 @@ pub unsafe trait StableBuf: 'static {
 
 macro_rules! stable {
     ($($type:ty),*) => { $(
-        // SAFETY: the bytes are on the heap, or static, and who owns them, or a share of them, can't be used
-        // meanwhile; a share can't change them.
+        // SAFETY: the bytes are on the heap, or static. Their owner, or the share that owns them, can't be used
+        // meanwhile, and other shares can't change them.
         unsafe impl StableBuf for $type {
             fn bytes(&self) -> &[u8] {
                 self.as_ref()
@@ -64,7 +64,7 @@ pub struct InFlight<B> {
     slot: u16,
     /// Upper half of `user_data` of flushes and notifications
     base: u32,
-    /// From the oldest on; a buffer is dropped by nobody but who took it out.
+    /// From the oldest on; only the code that takes a buffer out drops it.
     bufs: VecDeque<ManuallyDrop<B>>,
     /// How many of `bufs`, from the first on, are the program's again
     back: usize,
