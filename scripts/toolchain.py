@@ -157,8 +157,11 @@ def find_clang(wanted: int) -> int:
 
 
 def find_bindgen(rust_bin: Path, llvm: int) -> Path:
-    """bindgen: the machine's own when new enough, else built once with cargo."""
+    """bindgen: the machine's own or Debian's when new enough, else built once with cargo."""
     own = shutil.which("bindgen")
+    if not own and candidate("bindgen") >= MIN_BINDGEN:
+        install("Rust bindings of the kernel's headers", "bindgen")
+        own = shutil.which("bindgen")
     if own and version_of([own]) >= MIN_BINDGEN:
         return Path(own)
     folder = cache_dir() / f"bindgen-{BINDGEN}"
