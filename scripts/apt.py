@@ -15,6 +15,7 @@ from pathlib import Path
 from common import Fail, Step, failure, log, need_space, output, stop
 
 SUITE = "trixie-backports"
+OS_RELEASE = Path("/etc/os-release")
 KEYRINGS = [Path("/usr/share/keyrings/debian-archive-keyring.gpg"),
             Path("/usr/share/keyrings/debian-archive-keyring.pgp")]
 
@@ -25,48 +26,22 @@ def codename(os_release: str) -> str:
     return found.group(1) if found else ""
 
 
-def deb822_mirrors(text: str, suite: str) -> list[tuple[str, str]]:
-    """(URI, key file or "") of every deb822 stanza that has `suite` in main."""
-    found = []
-    for stanza in re.split(r"\n\s*\n", text):
-        lines = [line for line in stanza.splitlines() if not line.startswith("#")]
-        fields = dict(re.findall(r"^([\w-]+):[ \t]*(.*)$", "\n".join(lines), re.M))
-        if (suite in fields.get("Suites", "").split() and "main" in fields.get("Components", "").split()
-                and "deb" in fields.get("Types", "").split() and fields.get("Enabled", "yes") != "no"):
-            key = fields.get("Signed-By", "")
-            found += [(uri, key if key.startswith("/") else "") for uri in fields.get("URIs", "").split()]
-    return found
+def mirror_of(listed: str, suite: str) -> str:
+    """The mirror of a release among lines of URI, release and component, "" when there is none."""
+    lines = (line.split() for line in listed.splitlines())
+    return next((words[0] for words in lines if words[1:] == [suite, "main"]), "")
 
 
-def line_mirrors(text: str, suite: str) -> list[tuple[str, str]]:
-    """The same of the older one-line format."""
-    found = []
-    for line in text.splitlines():
-        match = re.match(r"deb\s+(?:\[(.*?)\]\s+)?(\S+)\s+(\S+)\s+(.*)", line.strip())
-        if match and match.group(3) == suite and "main" in match.group(4).split():
-            key = re.search(r"signed-by=(/\S+)", match.group(1) or "")
-            found.append((match.group(2), key.group(1) if key else ""))
-    return found
-
-
-def machine_mirror(etc: Path = Path("/etc")) -> tuple[str, str]:
+def machine_mirror() -> tuple[str, str]:
     """(URI, key file) of the mirror that this machine installs its own release from."""
-    try:
-        suite = codename((etc / "os-release").read_text(encoding="utf-8"))
-    except OSError:
-        suite = ""
-    files = [etc / "apt/sources.list", *sorted((etc / "apt/sources.list.d").glob("*"))]
-    for file in files:
-        if file.suffix in (".list", ".sources") and file.is_file():
-            text = file.read_text(encoding="utf-8", errors="replace")
-            mirrors = (deb822_mirrors if file.suffix == ".sources" else line_mirrors)(text, suite)
-            for uri, key in mirrors:
-                keys = [Path(key)] if key else KEYRINGS
-                for keyring in keys:
-                    if keyring.exists():
-                        return uri, str(keyring)
-    raise Fail("this machine's apt names no Debian mirror for its own release; "
-               "give a Linux 7.3 tree: make run KSRC=dir")
+    suite = codename(OS_RELEASE.read_text(encoding="utf-8")) if OS_RELEASE.exists() else ""
+    uri = mirror_of(output(["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)",
+                            "Created-By: Packages"]), suite)
+    key = next((keyring for keyring in KEYRINGS if keyring.exists()), None)
+    if not uri or not key:
+        raise Fail("this machine's apt names no Debian mirror for its own release; "
+                   "give a Linux 7.3 tree: make run KSRC=dir")
+    return uri, str(key)
 
 
 def foreign(folder: Path, arch: str) -> str:

@@ -120,7 +120,7 @@ def pack(root: Path, target: Path) -> None:
 
 def find_userland() -> Path:
     """A folder with `root`, all files of the packages, and `initramfs`, what the guest needs of them; made once."""
-    suite = apt.codename(Path("/etc/os-release").read_text(encoding="utf-8"))
+    suite = apt.codename(apt.OS_RELEASE.read_text(encoding="utf-8"))
     names = packages()
     folder = cache_dir() / f"arm64-{suite}-{digest([*names, Path(__file__).read_bytes(), INIT.read_bytes()])}"
     if not folder.exists():

@@ -237,11 +237,6 @@ def build_userland(name: str, tree: Tree, tools: Toolchain, headers: Path, arch:
     return out
 
 
-def kernel_release(out: Path) -> str:
-    """The release that a built kernel calls itself."""
-    return (out / "include/config/kernel.release").read_text(encoding="utf-8").strip()
-
-
 def report(image: Image) -> None:
     """Say what was built and where it is."""
     size = image.bzimage.stat().st_size / 1e6

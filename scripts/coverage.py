@@ -12,7 +12,6 @@ reach is not in it.
 import filecmp
 import json
 import re
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -21,7 +20,6 @@ from pathlib import Path
 from build import Image
 from cache import prune
 from common import PROJECT, Fail, cache_dir, log, output
-from flavour import find_flavour
 
 PREFIX = "# cover "
 OURS = "io_uring/notif/"
@@ -208,10 +206,9 @@ def build_folder(image: Image) -> Path:
     return folder
 
 
-def report(image: Image, files: list[Path] | None = None) -> list[str]:
+def report(image: Image) -> list[str]:
     """What all runs of this image together have reached."""
-    folder = cache_dir() / "coverage" / image.folder.name
-    files = files or sorted(folder.glob("*.txt"))
+    files = sorted((cache_dir() / "coverage" / image.folder.name).glob("*.txt"))
     if not files:
         return []
     module = next((image.folder / "lib/modules").rglob(f"{MODULE}.ko"), None)
@@ -224,23 +221,3 @@ def report(image: Image, files: list[Path] | None = None) -> list[str]:
     points += [(place, point in reached) for point, place in
                shim_points(sorted((built / OURS / "shim").glob("*.o"))).items()]
     return table(collect(points)) if points else [f"{module} has no lines; is CONFIG_KCOV set?"]
-
-
-def main() -> int:
-    """coverage.py IMAGE-FOLDER [what runs have printed]..."""
-    if len(sys.argv) < 2:
-        print("coverage.py: give the folder of an image, and files that fuzz has printed", file=sys.stderr)
-        return 2
-    folder = Path(sys.argv[1]).resolve()
-    image = Image(folder, find_flavour(folder.name.rpartition("-")[0]))
-    try:
-        for line in report(image, [Path(name) for name in sys.argv[2:]]):
-            print(line)
-    except Fail as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
-"""An initramfs: an archive in cpio's "newc" format, Documentation/driver-api/early-userspace/buffer-format.rst."""
+"""An initramfs: an archive in cpio's "newc" format, Documentation/driver-api/early-userspace/buffer-format.rst.
+
+The kernel's gen_init_cpio would have to be compiled first, from a tree that an image outlives.
+"""
 
 END = "TRAILER!!!"
 

@@ -12,7 +12,7 @@ import suite
 import toolchain
 import vm
 from common import PROJECT, Fail, log, say
-from tap import Source, Tap
+from tap import Tap
 
 RUNNER = "fuzz/run.sh"
 OPS = 1_000_000
@@ -22,30 +22,23 @@ BOOT, SLOWEST = 400, 20
 QUIET = ("# joined ", coverage.PREFIX)
 
 
-class Guest(suite.Guest):
-    """A VM that runs fuzz: its progress is shown as it comes."""
+class Guest(suite.LiveGuest):
+    """A VM that runs fuzz."""
 
     def __init__(self, tap: Tap, image: build.Image, virtme: Path, settings: vm.Settings, programs: Path,
                  ops: int, seed: int) -> None:
         command = f"BIN={shlex.quote(str(programs))} {shlex.quote(str(PROJECT / RUNNER))} --ops {ops} --seed {seed}"
-        super().__init__(tap, image, virtme, settings, command, "")
-        self.source = Source(tap, RUNNER)
+        super().__init__(tap, image, virtme, settings, command, RUNNER)
         self.reached: list[str] = []
 
-    def output(self, data: bytes) -> None:
-        """What run.sh printed: comments at once, results into the stream."""
-        *whole, self.rest = (self.rest + data).split(b"\n")
-        for text in whole:
-            line = text.decode(errors="replace").rstrip("\r")
-            if line.startswith(QUIET):
-                log().write(line + "\n")
-                if line.startswith(coverage.PREFIX):
-                    self.reached.append(line)
-            elif line.startswith("#"):
-                with self.source.tap.lock:
-                    self.source.tap.emit(line)
-            else:
-                self.source.line(line)
+    def line(self, line: str) -> None:
+        """What is for the log goes there, what was reached is kept."""
+        if not line.startswith(QUIET):
+            super().line(line)
+            return
+        log().write(line + "\n")
+        if line.startswith(coverage.PREFIX):
+            self.reached.append(line)
 
 
 def run(tap: Tap, tree: source.Tree, tools: toolchain.Toolchain, image: build.Image, virtme: Path, ops: int) -> int:
@@ -54,16 +47,8 @@ def run(tap: Tap, tree: source.Tree, tools: toolchain.Toolchain, image: build.Im
     settings = vm.Settings.from_environment(BOOT + ops / SLOWEST)
     programs = build.build_userland("fuzz", tree, tools, build.find_headers(tree, tools))
     say(f"  {ops} operations in the {image.flavour.name} kernel; SEED={seed} draws the same again")
-    vm.choose_accel(image, virtme, settings)
     guest = Guest(tap, image, virtme, settings, programs, ops, seed)
-    try:
-        guest.start()
-        guest.join()
-    except KeyboardInterrupt:
-        vm.CANCELLED.set()
-        raise
-    if guest.error:
-        raise guest.error
+    suite.run_all([guest])
     if guest.reached:
         coverage.keep(image, guest.reached)
     return seed

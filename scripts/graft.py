@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The graft: this folder becomes io_uring/notif/ of a kernel tree, patches/ change the rest."""
+"""The graft: this folder becomes io_uring/notif/ of a kernel tree, patches/ change the rest.
+
+Without git, as a tree may be an unpacked archive; and file by file, so that make builds only what changed.
+"""
 
 import hashlib
 import json

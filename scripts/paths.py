@@ -2,7 +2,6 @@
 """`make paths`: slots over every kind of path that the net kernel can put between two namespaces, as TAP."""
 
 import shlex
-import time
 from pathlib import Path
 
 import build
@@ -25,14 +24,7 @@ def main(tree: source.Tree, tools: toolchain.Toolchain, image: build.Image, virt
     must = "1" if image.flavour.name == "net" else ""
     command = (f"BIN={shlex.quote(str(programs))} TESTS={shlex.quote(picked)} MUST={must} "
                f"{shlex.quote(str(PROJECT / RUNNER))}")
-    guest = suite.Guest(tap, image, virtme, settings, command, "")
-    guest.source.name = RUNNER
     say(f"  booting the {image.flavour.name} kernel")
-    start = time.monotonic()
-    # In this thread: there is no other VM beside it
-    guest.run()
-    if guest.error:
-        raise guest.error
+    suite.run_all([suite.Guest(tap, image, virtme, settings, command, RUNNER)])
     if not tap.finish():
         raise Fail(f"make paths failed; the log is {log().path}")
-    say(f"  took {time.monotonic() - start:.0f} s")

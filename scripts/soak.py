@@ -2,7 +2,6 @@
 """`make soak`: stress for MINUTES= in one boot; slab, module references and locked memory must stay as they are."""
 
 import re
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -13,7 +12,7 @@ import stress
 import suite
 import toolchain
 import vm
-from common import PROJECT, Fail, log, say
+from common import Fail, log, say
 from tap import Tap
 
 RUNNER = "stress/soak.sh"
@@ -74,17 +73,12 @@ def growths(looks: list[dict[str, int]]) -> list[Growth]:
 class Guest(stress.Guest):
     """A VM that soaks: what it prints is kept, to be judged in the end."""
 
-    def __init__(self, tap: Tap, image: build.Image, virtme: Path, settings: vm.Settings, programs: Path,
-                 minutes: int, seed: int) -> None:
-        super().__init__(tap, image, virtme, settings, programs, 60 * minutes, seed)
-        self.command = (f"BIN={shlex.quote(str(programs))} {shlex.quote(str(PROJECT / RUNNER))} "
-                        f"--minutes {minutes} --seed {seed}")
-        self.text = bytearray()
+    text = ""
 
-    def output(self, data: bytes) -> None:
+    def line(self, line: str) -> None:
         """As stress does, and keep it."""
-        self.text += data
-        super().output(data)
+        self.text += line + "\n"
+        super().line(line)
 
 
 def judge(tap: Tap, text: str) -> None:
@@ -110,16 +104,8 @@ def main(tree: source.Tree, tools: toolchain.Toolchain, image: build.Image, virt
     settings = vm.Settings.from_environment(stress.BOOT + 2 * stress.STUCK + 90 * minutes)
     programs = build.build_userland("stress", tree, tools, build.find_headers(tree, tools))
     say(f"  {minutes} min of stress in the {image.flavour.name} kernel; SEED={seed} draws the same again")
-    vm.choose_accel(image, virtme, settings)
-    guest = Guest(tap, image, virtme, settings, programs, minutes, seed)
-    try:
-        guest.start()
-        guest.join()
-    except KeyboardInterrupt:
-        vm.CANCELLED.set()
-        raise
-    if guest.error:
-        raise guest.error
-    judge(tap, guest.text.decode(errors="replace").replace("\r", ""))
+    guest = Guest(tap, image, virtme, settings, programs, f"--minutes {minutes}", seed, RUNNER)
+    suite.run_all([guest])
+    judge(tap, guest.text)
     if not tap.finish():
         raise Fail(f"make soak failed; SEED={guest.seed} repeats it; the log is {log().path}")

@@ -13,7 +13,7 @@ import suite
 import toolchain
 import vm
 from common import PROJECT, Fail, log, say
-from tap import Source, Tap
+from tap import Tap
 
 RUNNER = "stress/run.sh"
 SEED = re.compile(r"SEED=(\d+)")
@@ -21,30 +21,22 @@ SEED = re.compile(r"SEED=(\d+)")
 BOOT, STUCK = 300, 300
 
 
-class Guest(suite.Guest):
-    """A VM that runs stress: its progress is shown as it comes."""
+class Guest(suite.LiveGuest):
+    """A VM that runs stress."""
 
     def __init__(self, tap: Tap, image: build.Image, virtme: Path, settings: vm.Settings, programs: Path,
-                 seconds: int, seed: int) -> None:
-        command = f"BIN={shlex.quote(str(programs))} {shlex.quote(str(PROJECT / RUNNER))} --seconds {seconds} --seed {seed}"
-        super().__init__(tap, image, virtme, settings, command, "")
-        self.source = Source(tap, RUNNER)
+                 options: str, seed: int, runner: str = RUNNER) -> None:
+        command = f"BIN={shlex.quote(str(programs))} {shlex.quote(str(PROJECT / runner))} {options} --seed {seed}"
+        super().__init__(tap, image, virtme, settings, command, runner)
         # Of the round that runs, or was the last to
         self.seed = seed
 
-    def output(self, data: bytes) -> None:
-        """What run.sh printed: comments at once, results into the stream."""
-        *whole, self.rest = (self.rest + data).split(b"\n")
-        for text in whole:
-            line = text.decode(errors="replace").rstrip("\r")
-            found = SEED.search(line)
-            if found:
-                self.seed = int(found[1])
-            if line.startswith("#"):
-                with self.source.tap.lock:
-                    self.source.tap.emit(line)
-            else:
-                self.source.line(line)
+    def line(self, line: str) -> None:
+        """Remember the seed of each round."""
+        found = SEED.search(line)
+        if found:
+            self.seed = int(found[1])
+        super().line(line)
 
 
 def number(name: str, default: float) -> float:
@@ -70,16 +62,8 @@ def run(tap: Tap, tree: source.Tree, tools: toolchain.Toolchain, image: build.Im
     settings = vm.Settings.from_environment(BOOT + seconds + STUCK)
     programs = build.build_userland("stress", tree, tools, build.find_headers(tree, tools))
     say(f"  {seconds} s of stress in the {image.flavour.name} kernel; SEED={seed} draws the same again")
-    vm.choose_accel(image, virtme, settings)
-    guest = Guest(tap, image, virtme, settings, programs, seconds, seed)
-    try:
-        guest.start()
-        guest.join()
-    except KeyboardInterrupt:
-        vm.CANCELLED.set()
-        raise
-    if guest.error:
-        raise guest.error
+    guest = Guest(tap, image, virtme, settings, programs, f"--seconds {seconds}", seed)
+    suite.run_all([guest])
     return guest.seed
 
 

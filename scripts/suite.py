@@ -5,7 +5,7 @@ import shlex
 import threading
 import time
 import unittest
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -60,21 +60,25 @@ def emit(line: str) -> None:
 
 
 class Guest(threading.Thread):
-    """A VM that runs a part of the selftests."""
+    """A VM that runs what prints TAP, called `name` in the stream."""
 
-    def __init__(self, tap: Tap, image: build.Image, virtme: Path, settings: vm.Settings, command: str, part: str) -> None:
+    def __init__(self, tap: Tap, image: build.Image, virtme: Path, settings: vm.Settings, command: str, name: str) -> None:
         super().__init__()
-        self.source = Source(tap, f"{RUNNER}{f' (part {part})' if part else ''}")
+        self.source = Source(tap, name)
         self.image, self.virtme, self.settings = image, virtme, settings
-        self.command = f"PART={part} {command}"
+        self.command = command
         self.rest = b""
         self.error: Exception | None = None
 
     def output(self, data: bytes) -> None:
-        """What run.sh printed, which may end within a line."""
+        """What the command printed, which may end within a line."""
         *whole, self.rest = (self.rest + data).split(b"\n")
-        for line in whole:
-            self.source.line(line.decode(errors="replace").rstrip("\r"))
+        for text in whole:
+            self.line(text.decode(errors="replace").rstrip("\r"))
+
+    def line(self, line: str) -> None:
+        """One line of it."""
+        self.source.line(line)
 
     def run(self) -> None:
         """Boot, run the part, and say how the kernel took it."""
@@ -85,7 +89,7 @@ class Guest(threading.Thread):
             self.error = error
             return
         if self.rest:
-            self.source.line(self.rest.decode(errors="replace"))
+            self.line(self.rest.decode(errors="replace"))
         self.source.end()
         self.judge(result)
         say(f"  {self.source.name} took {time.monotonic() - start:.0f} s; the console is in {result.console}")
@@ -103,6 +107,35 @@ class Guest(threading.Thread):
             self.source.tap.result(False, f"{SILENT}: {error}")
 
 
+class LiveGuest(Guest):
+    """One that runs for long: its comments are shown as they come, and not with the next result."""
+
+    def line(self, line: str) -> None:
+        """Comments at once, results into the stream."""
+        if line.startswith("#"):
+            with self.source.tap.lock:
+                self.source.tap.emit(line)
+        else:
+            super().line(line)
+
+
+def run_all(guests: Sequence[Guest]) -> None:
+    """Boot guests of one image side by side; the first error when all are over."""
+    # Whether KVM works is tried before they start, not by each of them
+    vm.choose_accel(guests[0].image, guests[0].virtme, guests[0].settings)
+    try:
+        for guest in guests:
+            guest.start()
+        for guest in guests:
+            guest.join()
+    except KeyboardInterrupt:
+        vm.CANCELLED.set()
+        raise
+    for guest in guests:
+        if guest.error:
+            raise guest.error
+
+
 def side_by_side(*jobs: Callable[[], object]) -> None:
     """Run what boots a VM each at the same time; the first error of one of them when all are over."""
     with ThreadPoolExecutor(len(jobs)) as pool:
@@ -116,18 +149,7 @@ def run_guests(tap: Tap, tree: source.Tree, tools: toolchain.Toolchain, image: b
     settings, arch = vm.Settings.from_environment(3600), image.flavour.arch
     programs = build.build_userland("selftests", tree, tools, build.find_headers(tree, tools, arch), arch)
     command = (f"BIN={shlex.quote(str(programs))} TESTS={shlex.quote(picked)} {shlex.quote(str(PROJECT / RUNNER))}")
-    guests = [Guest(tap, image, virtme, settings, command, part) for part in (("",) if picked else PARTS)]
+    parts = [("", RUNNER)] if picked else [(part, f"{RUNNER} (part {part})") for part in PARTS]
+    guests = [Guest(tap, image, virtme, settings, f"PART={part} {command}", name) for part, name in parts]
     say(f"  booting the {image.flavour.name} kernel{' in two VMs' if len(guests) > 1 else ''}")
-    # Whether KVM works is tried before they start, not by each of them
-    vm.choose_accel(image, virtme, settings)
-    try:
-        for guest in guests:
-            guest.start()
-        for guest in guests:
-            guest.join()
-    except KeyboardInterrupt:
-        vm.CANCELLED.set()
-        raise
-    for guest in guests:
-        if guest.error:
-            raise guest.error
+    run_all(guests)

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
-"""TAP: several sources of test results made one numbered stream, and counted."""
+"""TAP: several sources of test results made one numbered stream, and counted.
+
+The kernel's kunit_parser.py reads one source, and prints it in a form of its own.
+"""
 
 import re
 import threading

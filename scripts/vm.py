@@ -4,7 +4,8 @@
 virtme-run says which QEMU command boots a kernel on the host's own file system
 (read-only, with overlays on top). We run that command ourselves, because the
 kernel's console goes to a log that is watched for splats, the accelerator and
-the clock are ours to choose, and a guest that hangs has to end.
+the clock are ours to choose, and a guest that hangs has to end. virtme-run has
+options for none of these (1.42).
 """
 
 import fcntl

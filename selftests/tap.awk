@@ -2,7 +2,8 @@
 #
 # Make one TAP stream of the programs' own, between "@begin PROGRAM" and
 # "@end PROGRAM STATUS", and of KUnit's results after "@kunit", each suite after
-# "@suite NAME". A program that ends before its plan is a failed test.
+# "@suite NAME". A program that ends before its plan is a failed test. The runner
+# of kselftest counts a program as one test, and knows nothing of KUnit.
 
 function result(ok, name, rest) {
 	total++

@@ -23,7 +23,7 @@ class StressTest(unittest.TestCase):
     def guest(self, printed: list[str]) -> stress.Guest:
         """A VM that is never booted."""
         image = build.Image(Path("/nowhere"), FLAVOURS["debug"])
-        return stress.Guest(Tap(printed.append), image, Path("/nowhere"), vm.Settings(), Path("/nowhere"), 30, 5)
+        return stress.Guest(Tap(printed.append), image, Path("/nowhere"), vm.Settings(), Path("/nowhere"), "--seconds 30", 5)
 
     def test_seed(self) -> None:
         """the seed of the last round is kept, wherever its line is cut"""

@@ -116,20 +116,14 @@ class SplatTest(unittest.TestCase):
 
 
 class MirrorTest(unittest.TestCase):
-    """The machine's own mirror, in both formats of apt."""
+    """The machine's own mirror, of those that apt lists."""
 
-    def test_deb822(self) -> None:
-        """a deb822 source of the release is found, security and disabled ones are not"""
-        text = ("Types: deb\n# old\nURIs: http://mirror.example/debian\nSuites: trixie trixie-updates\nComponents: main\n"
-                "Signed-By: /k.gpg\n\nTypes: deb\nURIs: http://security.example\nSuites: trixie-security\n"
-                "Components: main\n\nEnabled: no\nTypes: deb\nURIs: http://off.example\nSuites: trixie\nComponents: main\n")
-        self.assertEqual(apt.deb822_mirrors(text, "trixie"), [("http://mirror.example/debian", "/k.gpg")])
-
-    def test_lines(self) -> None:
-        """so is a one-line source, with and without options"""
-        text = ("# deb http://no.example trixie main\ndeb [arch=amd64 signed-by=/k.gpg] http://a.example trixie main contrib\n"
-                "deb http://b.example trixie main\ndeb-src http://c.example trixie main\n")
-        self.assertEqual(apt.line_mirrors(text, "trixie"), [("http://a.example", "/k.gpg"), ("http://b.example", "")])
+    def test_release(self) -> None:
+        """the mirror of the release is found, not that of its security updates or of another component"""
+        listed = ("http://security.example/ trixie-security main\nhttp://other.example/ trixie contrib\n"
+                  "http://mirror.example/debian/ trixie main\n")
+        self.assertEqual(apt.mirror_of(listed, "trixie"), "http://mirror.example/debian/")
+        self.assertEqual(apt.mirror_of(listed, "forky"), "")
 
 
 if __name__ == "__main__":
