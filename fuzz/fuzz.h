@@ -88,7 +88,7 @@ unsigned int cover_take(void);
 void cover_print(void);
 
 /* sink.c: a process in the other network namespace */
-#define SINK_READS	7001	/* everything that comes to this port is read, to the next nothing */
+#define SINK_READS	7001	/* what comes to this port is read, to the next it is not */
 #define SINK_DEAF	7002
 int sink_main(void);
 

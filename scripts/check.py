@@ -15,7 +15,7 @@ import figures
 import graft
 import source
 import toolchain
-from cache import digest, lock
+from cache import digest, files_digest, lock
 from common import Fail, PROJECT, cache_dir, log, output
 from flavour import FLAVOURS
 
@@ -50,12 +50,32 @@ class Skip(Exception):
     """A check that cannot run here, with the reason."""
 
 
+class Passed:
+    """What a slow check has found nothing wrong with, by content: it isn't checked again."""
+
+    def __init__(self) -> None:
+        self.path = cache_dir() / "checked"
+        self.known = set(self.path.read_text(encoding="utf-8").split()) if self.path.exists() else set()
+
+    def check(self, by: str, parts: dict[str, bytes], check: Callable[[list[str]], str]) -> str:
+        """Check those parts that are new to `by`, which is all that the result depends on besides."""
+        keys = {name: digest([by, data]) for name, data in parts.items()}
+        new = [name for name, key in keys.items() if key not in self.known]
+        wrong = check(new) if new else ""
+        if new and not wrong:
+            self.known.update(keys.values())
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write("".join(f"{keys[name]}\n" for name in new))
+        return wrong
+
+
 class Checks:
     """The checks of one checkout, and what they need."""
 
     def __init__(self) -> None:
         self.tools = toolchain.find_toolchain()
         self.tree = source.find_tree()
+        self.passed = Passed()
         self.failed: list[str] = []
 
     def run(self, name: str, check: Callable[[], str]) -> None:
@@ -158,8 +178,9 @@ class Checks:
 
     def c_sources(self, patterns: tuple[str, ...], ignored: dict[str, str]) -> str:
         """Our own C, as files."""
-        files = [str(p) for pattern in patterns for p in sorted(PROJECT.glob(pattern))]
-        return self.checkpatch("-f", *files, ignored=ignored) if files else ""
+        files = {str(p): p.read_bytes() for pattern in patterns for p in sorted(PROJECT.glob(pattern))}
+        by = files_digest([self.tree.src / "scripts/checkpatch.pl"], self.tree.src) + "".join(IGNORED | ignored)
+        return self.passed.check(by, files, lambda new: self.checkpatch("-f", *new, ignored=ignored))
 
     def shim(self) -> str:
         """The C that runs in the kernel."""
@@ -211,7 +232,8 @@ class Checks:
         """All interleavings of the lockless parts, and the bugs put into their models."""
         if not shutil.which("spin"):
             raise Skip("spin is not installed")
-        return self.said([sys.executable, str(PROJECT / "models/run.py"), "-q"])
+        parts = {"models": files_digest(sorted((PROJECT / "models").glob("*.*")), PROJECT).encode()}
+        return self.passed.check("models", parts, lambda _: self.said([sys.executable, str(PROJECT / "models/run.py"), "-q"]))
 
     def oracle(self) -> str:
         """The oracle of stress, of a kernel that is played: it has to report each fault."""
