@@ -72,6 +72,7 @@ pub(crate) struct InFlight<'ring> {
 }
 
 impl<'ring> InFlight<'ring> {
+    /// No notifiers; `ids` are the numbers of those to come.
     pub(crate) fn new(ids: Ids<'ring>) -> Self {
         Self {
             ids,

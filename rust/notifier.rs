@@ -82,6 +82,7 @@ enum Answer {
 pub(crate) struct End {
     /// `user_data` of the request.
     pub(crate) user_data: u64,
+    /// Its result.
     pub(crate) res: i32,
     /// There is to be no CQE.
     pub(crate) mute: bool,
@@ -119,8 +120,11 @@ pub(crate) struct Notification {
     pub(crate) id: u64,
     /// The slot that held it.
     pub(crate) slot: u16,
+    /// `user_data` of the CQE.
     pub(crate) user_data: u64,
+    /// Its result.
     pub(crate) res: i32,
+    /// Its flags.
     pub(crate) flags: u32,
     /// It isn't posted.
     pub(crate) mute: bool,

@@ -80,6 +80,7 @@ pub(crate) struct Ring<'ring> {
 }
 
 impl<'ring> Ring<'ring> {
+    /// No slots yet; `ids` are the numbers of its notifiers.
     pub(crate) fn new(ids: Ids<'ring>) -> Self {
         Self {
             table: Table::empty(),

@@ -68,6 +68,7 @@ impl<'ring> Locked<'ring> {
         }
     }
 
+    /// The ring, for C.
     #[inline]
     pub(crate) fn ctx(&self) -> *mut bindings::io_ring_ctx {
         self.ctx.as_ptr()
