@@ -28,6 +28,7 @@ EXTENSIONS = "automarkup,rstFlatTable,sphinx.ext.autosectionlabel,sphinx.ext.ifc
 HTML = PROJECT / "html"
 # Of rustc's arguments those that rustdoc doesn't take, as the kernel's rust/Makefile leaves them out, and their values
 NOT_RUSTDOC = re.compile(r"--(emit|remap-path-scope)=")
+SRCTREE = re.compile(r'<a href="srctree/([^"]+)"')
 NOT_RUSTDOC_PAIRS = ("--out-dir", "--crate-type")
 
 
@@ -89,6 +90,16 @@ def rustdoc(tree: Tree, tools: Toolchain, out: Path) -> None:
              "-Dwarnings", "-Arustdoc::private_intra_doc_links", "--document-private-items",
              "--generate-link-to-definition", "--crate-name", "io_uring_notif", "--output", str(out)],
             "rustdoc", env, objects)
+        for page in out.rglob("*.html"):
+            text = page.read_text(encoding="utf-8")
+            page.write_text(SRCTREE.sub(lambda found: linked(tree, found[1]), text), encoding="utf-8")
+
+
+def linked(tree: Tree, name: str) -> str:
+    """A link to a file of the kernel tree, which has to be there, as the kernel's rust/Makefile makes it."""
+    if not (tree.src / name).exists():
+        raise Fail(f"rust/ links to srctree/{name}, which is not there; mend the link")
+    return f'<a href="{tree.src / name}"'
 
 
 def compile_commands(tree: Tree, tools: Toolchain) -> list[Path]:

@@ -24,6 +24,8 @@ LIB = HERE.parent
 MAN = LIB.parent / "man"
 WARN = ["-Wall", "-Wextra", "-Werror", "-pedantic"]
 C = ["c99", "c11", "gnu17", "c2x"]
+# Those that one copies alone
+SAMPLES = ("minimal.c", "merge.c", "pool.c", "relay.c", "serve.c", "udp_blast.c")
 CXX = ["c++11", "c++14", "c++17", "c++20"]
 
 
@@ -92,9 +94,9 @@ def compile_and_run(tap: Tap, headers: dict[str, list[str]], out: Path) -> None:
                 tap.line(said([compiler, *kind, *WARN, "-O1", "-fsyntax-only", str(HERE / "kernel.c")]),
                          f"kernel.c compiles: {compiler} {language}")
         if languages is C:
-            for sample in ("pool", "relay", "serve"):
+            for sample in SAMPLES:
                 tap.line(said([compiler, "-std=gnu11", "-D_GNU_SOURCE", f"-I{LIB}", *WARN[:-1], "-O1", "-fsyntax-only",
-                               str(LIB.parent / f"samples/{sample}.c")]), f"samples/{sample}.c compiles: {compiler}")
+                               str(LIB.parent / "samples" / sample)]), f"{sample} compiles: {compiler}")
 
 
 def man_pages(tap: Tap) -> None:
