@@ -228,6 +228,10 @@ class Checks:
         return self.said([str(mypy), "--strict", "--no-error-summary", "--cache-dir",
                           str(mypy.parent.parent / "cache"), *map(str, files)], PROJECT / "scripts")
 
+    def tooling(self) -> str:
+        """These scripts' own tests, and that tests and documents name the same."""
+        return self.said([sys.executable, "-m", "unittest", "discover", "-q", "-s", str(PROJECT / "scripts/tests")])
+
     def models(self) -> str:
         """All interleavings of the lockless parts, and the bugs put into their models."""
         if not shutil.which("spin"):
@@ -280,6 +284,7 @@ def main() -> None:
     checks.run("checkpatch of selftests/, bench/, stress/ and fuzz/", checks.programs)
     checks.run("shellcheck", checks.shellcheck)
     checks.run("mypy --strict", checks.python)
+    checks.run("scripts/tests", checks.tooling)
     checks.run("models", checks.models)
     checks.run("the oracle of stress/", checks.oracle)
     checks.run("Documentation/", checks.documents)
