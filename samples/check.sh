@@ -1,5 +1,5 @@
 #!/bin/sh
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0 OR MIT
 #
 # Run the relay and the file server in the VM, each in a network namespace of its own. Prints TAP, one after the other.
 #

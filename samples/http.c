@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT OR GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 /* Requests of HTTP/1.1 for files; see http.h. */
 #include "http.h"
 

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT OR GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
 /* What serve.c has to understand of HTTP/1.1: requests, and single ranges. */
 #ifndef HTTP_H
 #define HTTP_H

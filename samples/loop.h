@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT OR GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
 /*
  * What relay.c and serve.c have in common: a ring that accepts connections, has a
  * slot and an entry of the buffer table for each of their numbers, and runs until

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT OR GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 /*
  * A TCP relay to start from: who connects to it is connected on, and what comes
  * from either side goes to the other, in one of three ways.

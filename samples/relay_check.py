@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0 OR MIT
 """relay_check.py PROGRAM: samples/relay between A and B of this process, in all three ways. Prints TAP.
 
 Needs a network namespace of its own, as root: what is on loopback is delayed and lost.

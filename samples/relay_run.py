@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0 OR MIT
 """relay_run.py PROGRAM FILE: one file through samples/relay in each way, and what each costs; for run.sh.
 
 Runs in namespace a: from here over the e1000e pair to the relay in namespace b, and back over the veth pair.

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0 OR MIT
 """What relay_check.py and serve_check.py have in common: TAP, and a program that must leave nothing behind."""
 
 import re

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT OR GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 /*
  * A file server to start from: HTTP/1.1 with keep-alive, GET and HEAD, and single
  * ranges. Headers are copied; a file goes by GET_BUF from the page cache into an

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0 OR MIT
 """serve_check.py PROGRAM [REQUESTS]: samples/serve and its clients: quick, slow, dying, and curl. Prints TAP.
 
 Needs a network namespace and a mount namespace of its own, as root.

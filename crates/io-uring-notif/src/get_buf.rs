@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT OR GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 //! Kernel-owned buffers: what a TCP socket has received, or a part of a file, goes into an entry of the ring's buffer
 //! table and from there to a socket, without a copy.
 
