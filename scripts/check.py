@@ -111,9 +111,9 @@ class Checks:
         config = self.tree.src / ".rustfmt.toml"
         return self.said(["rustfmt", "--check", "--edition=2021", "--config-path", str(config), *files])
 
-    def kernel_objects(self, *options: str) -> tuple[str, str]:
-        """Build only our objects, in the release folder; (warnings and errors, all output)."""
-        out = self.tree.build("release")
+    def kernel_objects(self, *options: str, folder: str = "release") -> tuple[str, str]:
+        """Build only our objects, in a build folder; (warnings and errors, all output)."""
+        out = self.tree.build(folder)
         with lock("build", "make check"):
             graft.sync(self.tree)
             build.configure(self.tree, self.tools, FLAVOURS["release"], out)
@@ -128,11 +128,11 @@ class Checks:
             wrong = "\n".join(lines[-8:])
         return wrong, done.stdout
 
-    def touch(self, suffix: str) -> None:
-        """Make our objects of one language out of date in the build, so that they are compiled again."""
-        folder = self.tree.build("release") / graft.WHERE
-        for kept in folder.rglob("*.o") if folder.exists() else []:
-            if (self.tree.src / graft.WHERE / kept.relative_to(folder)).with_suffix(suffix).exists():
+    def touch(self, suffix: str, folder: str = "release") -> None:
+        """Make our objects of one language out of date in a build, so that they are compiled again."""
+        ours = self.tree.build(folder) / graft.WHERE
+        for kept in ours.rglob("*.o") if ours.exists() else []:
+            if (self.tree.src / graft.WHERE / kept.relative_to(ours)).with_suffix(suffix).exists():
                 kept.unlink()
 
     def clippy(self) -> str:
@@ -146,10 +146,10 @@ class Checks:
             self.touch(".rs")
 
     def warnings(self) -> str:
-        """The compilers' own warnings, W=1."""
-        self.touch(".rs")
-        self.touch(".c")
-        return self.kernel_objects("W=1")[0]
+        """The compilers' own warnings, W=1: in a folder of its own, as the kernel's Rust is compiled again for it."""
+        self.touch(".rs", "w1")
+        self.touch(".c", "w1")
+        return self.kernel_objects("W=1", folder="w1")[0]
 
     def sparse(self) -> str:
         """sparse on the shim."""
