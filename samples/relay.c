@@ -279,6 +279,7 @@ static void parse(struct relay *r, int argc, char **argv)
 	};
 	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
 	struct addrinfo *ai;
+	bool bad = false;
 	int name, ret;
 
 	r->way = GET_BUF;
@@ -292,9 +293,9 @@ static void parse(struct relay *r, int argc, char **argv)
 					break;
 		}
 		if (name == '?' || r->way > GET_BUF || r->loop.nr_conns - 1 >= 8192)
-			optind = argc + 1;
+			bad = true;
 	}
-	if (optind != argc - 3)
+	if (bad || optind != argc - 3)
 		errx(2, "usage: relay [--way copy|splice|get_buf] [--connections N] PORT TO PORT");
 	ret = getaddrinfo(argv[optind + 1], argv[optind + 2], &hints, &ai);
 	if (ret)

@@ -14,8 +14,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
-from sample_check import Checks, Program, Wrong, module_is_free, need
+from sample_check import PATIENCE, Checks, Program, Wrong, module_is_free, need
 
 WAYS = ("copy", "splice", "get_buf")
 RELAY, TARGET = 7001, 7002
@@ -109,11 +110,14 @@ def stops_reading(listener: socket.socket) -> str:
         pair.a.shutdown(socket.SHUT_WR)
 
     def pause(total: int) -> None:
-        if total >= MIB and not stopped_at[0]:
-            time.sleep(1)
+        if total < MIB or stopped_at[0]:
+            return
+        deadline = time.monotonic() + PATIENCE
+        while sent[0] != stopped_at[0]:
+            need(time.monotonic() < deadline, f"A goes on while B doesn't read: {sent[0]} bytes")
             stopped_at[0] = sent[0]
-            time.sleep(0.5)
-            need(sent[0] == stopped_at[0] < len(DATA), f"A goes on while B doesn't read: {stopped_at[0]}, {sent[0]}")
+            time.sleep(0.7)
+        need(sent[0] < len(DATA), "A has sent all while B doesn't read")
 
     _, at_b = at_once(feed, lambda: receive(pair.b, pause))
     pair.close()
@@ -260,6 +264,9 @@ def one_way(program: str, way: str, checks: Checks) -> None:
 def main() -> int:
     """All ways."""
     checks = Checks("relay")
+    # what the kernel keeps for who doesn't read has to be less than what is sent
+    for name in ("tcp_rmem", "tcp_wmem"):
+        Path("/proc/sys/net/ipv4", name).write_text("4096 131072 1048576", encoding="ascii")
     for way in WAYS:
         try:
             one_way(sys.argv[1], way, checks)

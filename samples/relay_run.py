@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 """relay_run.py PROGRAM FILE: one file through samples/relay in each way, and what each costs; for run.sh.
 
-Runs in namespace a: from here over the e1000e pair to the relay in namespace b, and back over the veth pair.
+Runs in namespace a: from here over the e1000e pair to the relay in namespace b, and back.
 """
 
 import hashlib
@@ -14,17 +14,18 @@ import sys
 from relay_check import RELAY, TARGET, WAYS, at_once, receive
 from sample_check import Program, Wrong, need
 
-A, B = "10.1.0.1", "10.2.0.2"
+HERE, THERE = "10.2.0.1", "10.2.0.2"
 LEGEND = """
-One connection; the relay takes up to 65536 bytes at a time. copy: RECV into a buffer, SEND. splice: IORING_OP_SPLICE into a
-pipe and out of it. get_buf: IORING_OP_GET_BUF into a buffer of the kernel's, SEND_ZC from it through a slot. CPU is the
-relay's, its workers' included; in an emulated machine it is no benchmark."""
+One connection over the NICs; the relay takes up to 65536 bytes at a time. copy: RECV into a buffer, SEND. splice:
+IORING_OP_SPLICE into a pipe and out of it. get_buf: IORING_OP_GET_BUF into a buffer of the kernel's, SEND_ZC from it through
+a slot. CPU is the relay's, with its workers and the packets that are handled while it runs; in an emulated machine it is no
+benchmark."""
 
 
 def relayed(program: str, way: str, data: mmap.mmap, digest: str) -> tuple[str, float]:
-    """What became of it at the far end, and the CPU time in us for each MiB."""
-    with Program("ip", "netns", "exec", "b", program, "--way", way, str(RELAY), A, str(TARGET)) as relay, \
-            socket.create_server((A, TARGET)) as listener, socket.create_connection((B, RELAY), 20) as source:
+    """What became of it at the far end, and the relay's CPU time in us for each MiB."""
+    with Program("ip", "netns", "exec", "b", program, "--way", way, str(RELAY), HERE, str(TARGET)) as relay, \
+            socket.create_server((HERE, TARGET)) as listener, socket.create_connection((THERE, RELAY), 20) as source:
         far, _ = listener.accept()
 
         def send() -> None:

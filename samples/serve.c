@@ -334,6 +334,7 @@ int main(int argc, char **argv)
 		{ "connections", 1, NULL, 'n' }, { "patience", 1, NULL, 'p' }, { }
 	};
 	struct server s = { .loop.nr_conns = 256, .patience = 30, .second.tv_sec = 1 };
+	bool bad = false;
 	int name;
 
 	while ((name = getopt_long(argc, argv, "n:p:", names, NULL)) != -1) {
@@ -342,9 +343,9 @@ int main(int argc, char **argv)
 		else if (name == 'p')
 			s.patience = strtoul(optarg, NULL, 0);
 		if (name == '?' || s.loop.nr_conns - 1 >= 16384 || !s.patience)
-			optind = argc + 1;
+			bad = true;
 	}
-	if (optind != argc - 2)
+	if (bad || optind != argc - 2)
 		errx(2, "usage: serve [--connections N] [--patience SECONDS] FOLDER PORT");
 	s.root = open(argv[optind], O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (s.root < 0)
