@@ -279,7 +279,12 @@ static int clone_buffers(struct io_uring *to, const struct io_uring *from)
 static void clone_pool(struct ring *r)
 {
 	struct io_uring other;
-	int ret = ring_init(&other, 0);
+	int ret;
+
+	/* huge pages that two rings had may be uncounted twice: the user is stuck then */
+	if (r->limited && r->nr_bufs == MAX_BUFS)
+		return;
+	ret = ring_init(&other, 0);
 
 	out_of_memory(ret);
 	if (ret == -ENOMEM && r->limited)
