@@ -127,8 +127,9 @@ static bool is_right(const struct ring *r, const struct request *req, __s32 res)
 	const struct stream *s = req->stream;
 
 	if (req->want)
-		return res == req->want ||
-		       (res == -ECANCELED && req->cancelled);
+		/* or its task ends before it comes to that */
+		return res == req->want || (req->cancelled &&
+		       (res == -ECANCELED || res == -EFAULT));
 	if (res == -ECANCELED || res == -EINTR)
 		return req->cancelled;
 	if (s->local && !req->fallback)
