@@ -9,7 +9,7 @@ PROGS_1="register errors send flush chains options copy formats skip usage
 	waits locked order vector waiter
 	security filters leak bounds memcg
 	merge mergefail mergewait mergeskip mergecopy lockmore segmem
-	getlimit getrings getgive getinject"
+	getlimit getrings getgive getinject getinwq"
 PROGS_2="net matrix sockets link gso
 	lifetime ends share inherit reload outside mainline
 	meet segments probe mixing cycle batch inject
