@@ -3,7 +3,7 @@
 //! What io_uring calls: `struct io_notif_ops`.
 //!
 //! Every function here is called in task context with the `uring_lock` of the ring held, see
-//! [`io_uring/notif/shim/slot.h`](srctree/io_uring/notif/shim/slot.h).
+//! [`io_uring/notif/shim/ops.h`](srctree/io_uring/notif/shim/ops.h).
 
 mod kbuf;
 mod request;

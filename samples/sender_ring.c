@@ -28,7 +28,7 @@ static int register_slot(struct sender *s)
 		slot.flush_after = 1;
 	}
 	if (!ret && slot.flags & ~caps.slot_flags)
-		ret = -ENOSYS;
+		ret = -EOPNOTSUPP;
 	return ret ?: io_uring_notif_register(&s->ring, &slot, 1, 0);
 }
 

@@ -155,7 +155,7 @@ static void print_legend(const struct options *opt)
 
 static const char *explain(int err, enum mode mode)
 {
-	if (mode >= MODE_SLOT && (err == -ENOSYS || err == -EOPNOTSUPP))
+	if (mode >= MODE_SLOT && err == -EOPNOTSUPP)
 		return io_uring_notif_advice(err);
 	if (err == -ENOMEM)
 		return "no memory, or RLIMIT_MEMLOCK reached: see ulimit -l";

@@ -185,7 +185,7 @@ class Checks:
     def shim(self) -> str:
         """The C that runs in the kernel."""
         trace = self.c_sources(("shim/trace.[ch]",), TRACE_IGNORED)
-        return self.c_sources(("shim/[!t]*.[ch]", "shim/ta*.c", "shim/to*.[ch]"), {}) + trace
+        return self.c_sources(("shim/[!t]*.[ch]", "shim/ta*.[ch]", "shim/to*.[ch]"), {}) + trace
 
     def programs(self) -> str:
         """The C that runs on it."""

@@ -115,7 +115,7 @@ static struct io_uring_sqe *prep_take(FIXTURE_DATA(getinject) *self, int fd,
 }
 
 /* The result, which is one that may be. */
-static int answer(struct __test_metadata *_metadata,
+static int next_answer(struct __test_metadata *_metadata,
 		  FIXTURE_DATA(getinject) *self, const char *want)
 {
 	struct io_uring_cqe cqe = {};
@@ -138,7 +138,7 @@ static int answer(struct __test_metadata *_metadata,
 	return cqe.res;
 }
 
-#define ANSWER(_at)	answer(_metadata, self, self->data + (_at))
+#define ANSWER(_at)	next_answer(_metadata, self, self->data + (_at))
 
 /* What was taken is what it should be. */
 static void give_on(struct __test_metadata *_metadata,
@@ -221,7 +221,7 @@ TEST_F(getinject, contract_17_enomem_socket_polled)
 		ASSERT_EQ(0, send_all(self->in.tx, self->data, LEN));
 		WITH_FAULT(ret = ring_wait(&self->ring, 1, LOST_MS));
 		ASSERT_TRUE(!ret || ret == -EINTR || self->faults.failed);
-		n = answer(_metadata, self, self->data);
+		n = next_answer(_metadata, self, self->data);
 		for (done = n > 0 ? n : 0; done < LEN; done += n) {
 			prep_get_buf(&self->ring, self->in.rx, LEN, 1)->ioprio =
 				IORING_GET_BUF_REPLACE;

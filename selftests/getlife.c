@@ -126,8 +126,8 @@ TEST_F(getlife, contract_17_ring_closed_while_it_waits)
 }
 
 /* In the table, in requests that wait, and in notifiers whose receiver is deaf. */
-static void __attribute__((noreturn)) use_and_wait(FIXTURE_DATA(getlife) *self,
-						   unsigned int setup, int say)
+static __noreturn void
+use_and_wait(FIXTURE_DATA(getlife) *self, unsigned int setup, int say)
 {
 	struct io_uring_cqe cqe;
 	struct io_uring ring;

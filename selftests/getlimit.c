@@ -293,8 +293,8 @@ TEST_F(getlimit, contract_17_limit_comes_back_with_the_ring)
 }
 
 /* Hold all that can be held, and say so. */
-static void __attribute__((noreturn)) hold_and_wait(const struct pair *in,
-						    unsigned int setup, int say)
+static __noreturn void
+hold_and_wait(const struct pair *in, unsigned int setup, int say)
 {
 	struct iovec iovs[64] = {};
 	struct io_uring_cqe cqe;

@@ -8,7 +8,7 @@
 #include "getbuf.h"
 #include "netem.h"
 
-#define ALL_LEN		(1 << 20)
+#define ALL_LEN		(1024 * 1024)
 #define NR_ENTRIES	OWN_BUFFER
 
 FIXTURE(getnet)

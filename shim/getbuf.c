@@ -22,6 +22,7 @@
 #include "../../rsrc.h"
 #include "kbuf.h"
 #include "slot.h"
+#include "take.h"
 
 struct io_get_buf {
 	struct file	*file;

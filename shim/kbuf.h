@@ -102,28 +102,6 @@ void io_kbuf_install(struct io_ring_ctx *ctx, unsigned int index,
 		     struct io_rsrc_node *node);
 int io_kbuf_make_room(struct io_kbuf_take *take, unsigned int nr_pages);
 
-/* take.c */
-struct io_take_tcp {
-	struct sock		*sk;
-	/* there was more than was taken */
-	bool			more;
-
-	/* for take.c only */
-	struct io_kbuf_take	*take;
-	bool			full;
-};
-
-struct io_take_file {
-	struct file		*file;
-	/* where to begin, and then where to go on */
-	loff_t			pos;
-};
-
-ssize_t io_take_from_tcp(struct io_kbuf_take *take, void *from);
-int io_take_wait_tcp(struct sock *sk, bool nonblock);
-ssize_t io_take_from_cache(struct io_kbuf_take *take, void *from);
-ssize_t io_take_from_file(struct io_kbuf_take *take, void *from);
-
 /* For the module. */
 ssize_t io_kbuf_run(struct io_kbuf_take *take, io_kbuf_source *source,
 		    void *from, struct io_kbuf_filling *filling);

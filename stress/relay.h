@@ -14,7 +14,7 @@
 #define NR_SINKS	3U
 #define NR_JOBS		32U
 #define RELAY_SLOTS	3U
-#define FILE_LEN	(1U << 20)
+#define FILE_LEN	(1024U * 1024)
 #define MAX_HEAD	64U
 
 /* A part of the data of a seed. */
@@ -78,7 +78,7 @@ struct relay {
 };
 
 /* taken.c: a free job for entry @index; NULL if there are too many. */
-struct job *job_new(struct relay *r, enum task task, unsigned int index);
+struct job *job_new(struct relay *r, enum task what, unsigned int index);
 /* It was not asked for after all. */
 void job_drop(struct job *job);
 /* The entry is another one's until the job is over. */

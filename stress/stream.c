@@ -218,14 +218,6 @@ unsigned int stream_begin(struct stream *s, __u64 seed)
 	return nr;
 }
 
-void stream_says(struct stream *s, unsigned int nr, __u64 seed, __u64 from)
-{
-	struct extent *e = &s->extents[nr % MAX_EXTENTS];
-
-	e->seed = seed;
-	e->from = from;
-}
-
 void stream_sent(struct stream *s, unsigned int nr, __u32 len)
 {
 	struct extent *e = &s->extents[nr % MAX_EXTENTS];

@@ -49,7 +49,15 @@ void stream_open(struct stream *s, struct rnd *rnd, bool lo_only);
 /* A request is to send bytes, after those of the ones before. Its number. */
 unsigned int stream_begin(struct stream *s, __u64 seed);
 /* They are others than were announced: of @seed, from @from on. */
-void stream_says(struct stream *s, unsigned int nr, __u64 seed, __u64 from);
+static inline void stream_says(struct stream *s, unsigned int nr, __u64 seed,
+			       __u64 from)
+{
+	struct extent *e = &s->extents[nr % MAX_EXTENTS];
+
+	e->seed = seed;
+	e->from = from;
+}
+
 /* It is over: it has sent @len bytes. */
 void stream_sent(struct stream *s, unsigned int nr, __u32 len);
 /* Receive up to @max bytes, or a few datagrams, and check them. Any? */

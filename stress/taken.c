@@ -3,7 +3,7 @@
 #include "data.h"
 #include "relay.h"
 
-struct job *job_new(struct relay *r, enum task task, unsigned int index)
+struct job *job_new(struct relay *r, enum task what, unsigned int index)
 {
 	unsigned int i;
 
@@ -14,7 +14,7 @@ struct job *job_new(struct relay *r, enum task task, unsigned int index)
 			continue;
 		memset(job, 0, sizeof(*job));
 		job->id = REQ_MARK | ++r->serial * NR_JOBS | i;
-		job->task = task;
+		job->task = what;
 		job->index = index;
 		job->nr = 1;
 		job->table = r->table;
@@ -117,7 +117,7 @@ static bool may_fail(const struct relay *r, const struct job *job, __s32 res)
 }
 
 /* Bytes were taken: those that come next. */
-static void taken(struct relay *r, struct job *job, __u32 len)
+static void note_taken(struct relay *r, struct job *job, __u32 len)
 {
 	struct entry *entry = &r->entries[job->index];
 	struct source *s = job->source;
@@ -152,7 +152,7 @@ static void take_over(struct relay *r, struct job *job, __s32 res)
 		      s->ends && (s->lost || s->taken == s->sent);
 
 	if (res > 0)
-		taken(r, job, res);
+		note_taken(r, job, res);
 	else if (!res && !at_end)
 		wrong_relay(r, "a source has ended at byte %llu of %llu",
 			    (unsigned long long)s->taken,
