@@ -167,7 +167,7 @@ static void take_over(struct relay *r, struct job *job, __s32 res)
 		return;
 	/* now it is known what the next one sends */
 	job->next->prev = NULL;
-	job->next->broken = res < 0;
+	job->next->broken = res <= 0;
 	if (r->entries[job->index].used)
 		job->next->piece = r->entries[job->index].piece;
 }
