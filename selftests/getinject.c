@@ -116,7 +116,7 @@ static struct io_uring_sqe *prep_take(FIXTURE_DATA(getinject) *self, int fd,
 
 /* The result, which is one that may be. */
 static int next_answer(struct __test_metadata *_metadata,
-		  FIXTURE_DATA(getinject) *self, const char *want)
+		       FIXTURE_DATA(getinject) *self, const char *want)
 {
 	struct io_uring_cqe cqe = {};
 
