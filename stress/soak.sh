@@ -27,7 +27,6 @@ RUN=30
 [ "$minutes" -ge 10 ] || RUN=15
 # As in scripts/soak.py
 LEAST=8
-SKIPPED=3
 # What the module, io_uring and the network allocate from, and what tasks are made of
 CACHES='^(kmalloc-(cg-)?[0-9]+k?|io_[a-z_]+|skbuff_[a-z_]+|TCP|TCPv6|UDP|UDPv6|sock_inode_cache|filp|task_struct|signal_cache|sighand_cache|mm_struct|pid|cred)$'
 
@@ -61,25 +60,6 @@ sample() {
 				 END { print "" }' /proc/slabinfo
 }
 
-# Who has allocated how many objects of each cache, where SLUB keeps track.
-allocators() {
-	for cache in $caches; do
-		awk -v cache="$cache" '$1 ~ /^[0-9]+$/ { print cache, $2, $1 }' \
-			"/sys/kernel/debug/slab/$cache/alloc_traces" 2>/dev/null
-	done | awk '{ n[$1 " " $2] += $3 } END { for (who in n) print who, n[who] }'
-}
-
-# Who has more of them than after the first looks: what soak.py's verdict is about.
-growing() {
-	allocators | awk -v early="$early" '
-		BEGIN { while ((getline line < early) > 0) {
-				split(line, f, " ")
-				was[f[1] " " f[2]] = f[3]
-			} }
-		{ more = $3 - was[$1 " " $2] }
-		more > 20 { printf "# %s: %d more by %s\n", $1, more, $2 }'
-}
-
 # Results come as they are; plans are added up, as there is one for each run.
 results() {
 	awk '!/^(TAP version|1\.\.)/ { print; fflush() }'
@@ -91,7 +71,6 @@ results() {
 }
 caches=$(awk -v caches="$CACHES" '$1 ~ caches { print $1 }' /proc/slabinfo)
 tally=$(mktemp)
-early=$(mktemp)
 began=$(date +%s)
 failed=0
 looks=0
@@ -101,10 +80,8 @@ while [ $(($(date +%s) - began)) -lt $((minutes * 60)) ] || [ "$looks" -lt "$LEA
 	grep -Eq '^(not ok|Bail out)' "$tally" && failed=1
 	sample
 	looks=$((looks + 1))
-	[ "$looks" != "$SKIPPED" ] || allocators >"$early"
 	[ "$failed" = 0 ] || break
 	seed=$((seed + 1))
 done
-growing
 echo "1..$(grep -Ec '^(not )?ok ' "$tally")"
 exit "$failed"
