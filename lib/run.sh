@@ -4,7 +4,8 @@
 # Run in a VM what was built on the host: the tests of lib/ that need slots, the samples, and the crate's tests and
 # examples. Prints TAP.
 #
-#	BIN=<OUT of make -C lib> SAMPLES=<OUT of make -C samples> [CRATE=<cargo's target folder>/debug] run.sh
+#	BIN=<OUT of make -C lib> SAMPLES=<OUT of make -C samples> [CRATE=<cargo's target folder>/debug]
+#	[WHY=<why there is none>] run.sh
 set -u
 
 nr=0
@@ -67,7 +68,7 @@ if [ -n "${CRATE:-}" ]; then
 	try "crates/io-uring-notif: blocking" "$CRATE/examples/blocking"
 	try "crates/io-uring-notif: with_tokio" "$CRATE/examples/with_tokio"
 else
-	skip "crates/io-uring-notif" "no cargo on the host"
+	skip "crates/io-uring-notif" "${WHY:-CRATE= is not set}"
 fi
 echo "1..$nr"
 [ "$failed" -eq 0 ]

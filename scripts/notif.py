@@ -27,6 +27,7 @@ import paths
 import plants
 import record
 import regress
+import samples
 import series
 import soak
 import source
@@ -172,20 +173,8 @@ def do_bench() -> None:
 
 
 def do_samples() -> None:
-    """What a program starts from, built on the host and run in the VM: lib/, samples/, the crate."""
-    settings = vm.Settings.from_environment(600)
-    tree, tools, image, virtme = prepare(option("FLAVOUR", "release"))
-    headers = build.find_headers(tree, tools)
-    library, programs = (shlex.quote(str(build.build_userland(name, tree, tools, headers))) for name in ("lib", "samples"))
-    crate = ""
-    if shutil.which("cargo"):
-        out = cache_dir() / "crates"
-        run(["cargo", "build", "--tests", "--examples", "--target-dir", str(out)], "building crates/io-uring-notif",
-            cwd=PROJECT / "crates/io-uring-notif")
-        crate = f"CRATE={shlex.quote(str(out / 'debug'))} "
-    command = (f"BIN={library} SAMPLES={programs} {crate}{shlex.quote(str(PROJECT / 'lib/run.sh'))}; status=$?; "
-               f"BIN={programs} {shlex.quote(str(PROJECT / 'samples/check.sh'))} && exit $status")
-    vm.verdict(vm.in_vm(image, virtme, settings, command, str(PROJECT)), "the samples", settings.timeout)
+    """What a program starts from, built on the host and run in the VM."""
+    samples.main(*prepare(option("FLAVOUR", "release")))
 
 
 def do_profile() -> None:
@@ -200,7 +189,7 @@ def do_profile() -> None:
 
 
 def tests() -> None:
-    """Self-checks of the tooling, the selftests in the debug VM, a little stress and fuzzing; TAP, and a verdict."""
+    """Self-checks of the tooling; selftests, samples, a little stress and fuzzing in the debug VM; TAP, and a verdict."""
     tap = Tap(suite.emit)
     picked = option("TESTS")
     if not picked:
@@ -211,8 +200,9 @@ def tests() -> None:
         if not picked and not prepared[2].flavour.arch:
             # A test is the same each time, whoever runs it
             os.environ["SEED"] = option("SEED", "1")
-            suite.side_by_side(lambda: stress.run(tap, *prepared, STRESS_SECONDS),
-                               lambda: fuzz.run(tap, *prepared, FUZZ_OPS))
+            suite.side_by_side(lambda: samples.check(tap, *prepared),
+                               lambda: (stress.run(tap, *prepared, STRESS_SECONDS),
+                                        fuzz.run(tap, *prepared, FUZZ_OPS)))
     except Fail:
         tap.result(False, plants.NOT_RUN)
         tap.finish()

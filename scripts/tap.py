@@ -58,7 +58,7 @@ class Source:
         self.said: list[str] = []
 
     def line(self, line: str) -> None:
-        """One line: results are renumbered, the plan kept, the rest passed on before the next result."""
+        """One line: results are renumbered, plans added up, the rest passed on before the next result."""
         found, plan = RESULT.match(line), PLAN.match(line)
         if found:
             self.seen += 1
@@ -66,7 +66,7 @@ class Source:
             self.tap.result(not found.group(1), found.group(3), self.said)
             self.said = []
         elif plan:
-            self.plan = int(plan.group(1))
+            self.plan = (self.plan or 0) + int(plan.group(1))
         elif not line.startswith("TAP version"):
             self.said.append(line)
 
