@@ -3,7 +3,7 @@
 #
 # Run the relay and the file server in the VM, each in a network namespace of its own. Prints TAP, one after the other.
 #
-#	BIN=<folder of the built programs> check.sh [relay] [serve]
+#	BIN=<folder of the built programs> [REQUESTS=<of the file server>] check.sh [relay] [serve]
 set -u
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -13,6 +13,10 @@ cd /tmp || exit 1
 for program in "$@"; do
 	[ -x "${BIN:-}/$program" ] || { echo "Bail out! no $program in BIN=${BIN:-}: make -C samples OUT=folder"; exit 1; }
 	ip netns add "$program" && ip -n "$program" link set lo up mtu 1500 || exit 1
-	timeout -k 5 240 ip netns exec "$program" /usr/bin/python3 "$here/${program}_check.py" "$BIN/$program" || status=1
+	requests=
+	[ "$program" != serve ] || requests=${REQUESTS:-}
+	# shellcheck disable=SC2086 # nothing, or a number
+	timeout -k 5 900 ip netns exec "$program" /usr/bin/python3 "$here/${program}_check.py" "$BIN/$program" $requests ||
+		status=1
 done
 exit $status

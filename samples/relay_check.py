@@ -41,10 +41,10 @@ class Pair:
         if small:
             self.a.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
         for end in (self.a, listener):
-            end.settimeout(20)
+            end.settimeout(PATIENCE)
         self.a.connect(("127.0.0.1", RELAY))
         self.b, _ = listener.accept()
-        self.b.settimeout(20)
+        self.b.settimeout(PATIENCE)
 
     def close(self) -> None:
         """Both."""
@@ -164,7 +164,7 @@ def nobody_there(listener: socket.socket) -> None:
     """B can't be connected to: A is told, and the relay goes on."""
     listener.close()
     try:
-        with socket.create_connection(("127.0.0.1", RELAY), 20) as a:
+        with socket.create_connection(("127.0.0.1", RELAY), PATIENCE) as a:
             need(a.recv(1) == b"never", "A was not told")
     except ConnectionResetError:
         pass
@@ -177,7 +177,7 @@ def many(listener: socket.socket) -> str:
     def echo() -> None:
         for _ in range(nr):
             b, _ = listener.accept()
-            b.settimeout(20)
+            b.settimeout(PATIENCE)
             threading.Thread(target=answer, args=(b,)).start()
 
     def answer(b: socket.socket) -> None:
@@ -186,7 +186,7 @@ def many(listener: socket.socket) -> str:
                 b.sendall(data)
 
     def ask(first: int) -> int:
-        with socket.create_connection(("127.0.0.1", RELAY), 20) as a:
+        with socket.create_connection(("127.0.0.1", RELAY), PATIENCE) as a:
             for turn in range(12):
                 size = 1 + (first * 997 + turn * turn * 313) % 40_000
                 a.sendall(memoryview(DATA)[first:first + size])
@@ -196,7 +196,7 @@ def many(listener: socket.socket) -> str:
                 need(got == DATA[first:first + size], f"message {turn} of connection {first} came back different")
         return 1
 
-    listener.settimeout(20)
+    listener.settimeout(PATIENCE)
     results = at_once(echo, *(lambda first=first: ask(first) for first in range(nr)))
     need(results[1:] == [1] * nr, f"{results}")
     return f"{nr} connections, 12 messages each"

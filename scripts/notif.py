@@ -43,8 +43,8 @@ MEGABYTES = 64
 VARIABLES = ("FLAVOUR", "CPUS", "MEM", "ACCEL", "KSRC", "FILE", "TESTS", "TIMEOUT", "ARGS", "CMD",
              "QUICK", "BASE", "ROW", "MINUTES", "SEED", "OPS", "PLANT", "ARCH", "PAGES", "GDB")
 KEEP_BENCHES = 50
-# What make test has of make stress and make fuzz
-STRESS_SECONDS, FUZZ_OPS = 30, 2_000
+# What make test has of make samples, make stress and make fuzz
+REQUESTS, STRESS_SECONDS, FUZZ_OPS = 1_000, 30, 2_000
 
 
 def option(name: str, default: str = "") -> str:
@@ -200,7 +200,7 @@ def tests() -> None:
         if not picked and not prepared[2].flavour.arch:
             # A test is the same each time, whoever runs it
             os.environ["SEED"] = option("SEED", "1")
-            suite.side_by_side(lambda: samples.check(tap, *prepared),
+            suite.side_by_side(lambda: samples.check(tap, *prepared, REQUESTS),
                                lambda: (stress.run(tap, *prepared, STRESS_SECONDS),
                                         fuzz.run(tap, *prepared, FUZZ_OPS)))
     except Fail:
