@@ -9,13 +9,15 @@ PROGS_1="register errors send flush chains options copy formats skip usage
 	waits locked order vector waiter
 	security filters leak bounds memcg
 	merge mergefail mergewait mergeskip mergecopy lockmore segmem
-	getlimit getrings getgive getinject getinwq"
+	getlimit getrings getgive getinject getinwq
+	vsockopt vsocklay vsockseq vsockzc vsockmem vsockvma"
 PROGS_2="net matrix sockets link gso
 	lifetime ends share inherit reload outside mainline
 	meet segments probe mixing cycle batch inject
 	mergelife mergeover fallback many manyfail manyfull shortseg segstream
 	everykind injectmore late getbuf getbufend getfile getlife getpeer getnet
-	getproto getzc"
+	getproto getzc
+	vsockend vsockcred vsocklife vsockfail vsockmix"
 
 # Programs of 32 bits, see the Makefile; their names end in 32
 PROGS_ABI32="register options send many"

@@ -18,6 +18,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/net.sh"
 
 MODULE=io_uring_notif
+VSOCK_MODULE=vsock_map_rx
 # shellcheck source=/dev/null
 . "$here/programs.sh"
 # seconds that a program may take in all, each of its tests has its own limit
@@ -78,6 +79,10 @@ without_module() {
 	echo /bin/false >"$loader"
 	run_prog nomodule
 	run_prog query
+	rmmod "$VSOCK_MODULE" 2>/dev/null
+	run_prog vsocknone
+	modprobe -q "$VSOCK_MODULE"
+	run_prog vsockalone
 	echo "$was" >"$loader"
 }
 
