@@ -36,6 +36,7 @@ import suite
 import toolchain
 import vm
 from cache import digest, lock, made_whole, prune
+import vsockdev
 from common import PROJECT, Fail, Step, cache_dir, log, open_log, output, run, say
 from tap import Tap
 
@@ -196,7 +197,11 @@ def tests() -> None:
         unittest.defaultTestLoader.discover(str(PROJECT / "scripts/tests"), "test_*.py").run(suite.HostResult(tap))
     try:
         prepared = prepare(any_flavour("debug"))
-        suite.run_guests(tap, *prepared, picked)
+        on_device, others = vsockdev.picks(picked)
+        if others or not on_device:
+            suite.run_guests(tap, *prepared, picked)
+        if on_device:
+            vsockdev.run_tests(tap, *prepared, picked, default_file(prepared[0]))
         if not picked and not prepared[2].flavour.arch:
             # A test is the same each time, whoever runs it
             os.environ["SEED"] = option("SEED", "1")

@@ -68,6 +68,8 @@ class Guest(threading.Thread):
         self.image, self.virtme, self.settings = image, virtme, settings
         self.command = command
         self.rest = b""
+        # more of QEMU's command line
+        self.extra: list[str] = []
         self.error: Exception | None = None
 
     def output(self, data: bytes) -> None:
@@ -84,7 +86,8 @@ class Guest(threading.Thread):
         """Boot, run the part, and say how the kernel took it."""
         start = time.monotonic()
         try:
-            result = vm.in_vm(self.image, self.virtme, self.settings, self.command, str(PROJECT), self.output)
+            result = vm.in_vm(self.image, self.virtme, self.settings, self.command, str(PROJECT), self.output,
+                              self.extra)
         except (Fail, OSError) as error:
             self.error = error
             return

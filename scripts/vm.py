@@ -19,7 +19,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -302,9 +302,10 @@ def choose_accel(image: Image, virtme: Path, settings: Settings) -> str:
 
 
 def in_vm(image: Image, virtme: Path, settings: Settings, command: str, here: str,
-          on_stdout: Callable[[bytes], None] = to_stdout) -> Result:
-    """Run a command in a VM of this image."""
+          on_stdout: Callable[[bytes], None] = to_stdout, extra: Sequence[str] = ()) -> Result:
+    """Run a command in a VM of this image; `extra` is more of QEMU's command line."""
     run = Run(image, virtme, settings)
+    run.extra = list(extra)
     try:
         run.write_settings(HERE=here, COMMAND=command, MODULE=MODULE if settings.module else "",
                            LEAKS="1" if image.flavour.leaks else "")

@@ -19,5 +19,8 @@ PROGS_2="net matrix sockets link gso
 	getproto getzc
 	vsockend vsockcred vsocklife vsockfail vsockmix"
 
+# Those that want a vsock device in the VM, see scripts/vsockdev.py
+PROGS_DEVICE="vsockdev"
+
 # Programs of 32 bits, see the Makefile; their names end in 32
 PROGS_ABI32="register options send many"

@@ -5,12 +5,12 @@
 # TAP. As root in the virtual machine: it sets up a network and loads and
 # unloads the module.
 #
-#	BIN=<folder of the built programs> [TESTS=<part of a name>] [PART=1|2]
+#	BIN=<folder of the built programs> [TESTS=<part of a name>] [PART=1|2|device]
 #	[KO=<module file, to insmod instead of modprobe>] run.sh
 #
 # TESTS picks the programs, and of the others the tests, whose name it is part
-# of; PART one of two halves that take about as long in a debug kernel. Exit
-# status: 0 when nothing failed.
+# of; PART one of two halves that take about as long in a debug kernel, or the
+# programs that want a vsock device. Exit status: 0 when nothing failed.
 set -u
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -125,6 +125,12 @@ kunit() {
 }
 
 run_all() {
+	if [ "$PART" = device ]; then
+		for prog in $PROGS_DEVICE; do
+			run_prog "$prog"
+		done
+		return
+	fi
 	[ "$PART" = 2 ] || without_module
 	# each time that the module is loaded they would take seconds in a debug kernel
 	wants_kunit || { echo none >/sys/module/kunit/parameters/filter_glob; } 2>/dev/null
