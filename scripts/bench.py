@@ -12,6 +12,7 @@ import bare
 import bench_scale
 import vm
 from bench_scale import Scale
+from bench_vsock import Receive
 from build import Image
 from common import PROJECT, Fail, Step, say
 
@@ -156,12 +157,14 @@ class Results:
     accel: str
     rows: list[Row]
     scale: list[Scale] = field(default_factory=list)
+    vsock: list[Receive] = field(default_factory=list)
     # What the kernel lacks for a row that was not measured
     missing: dict[Work, str] = field(default_factory=dict)
 
     def save(self, path: Path) -> None:
         """Write bench.json, a row a line."""
-        parts = {"rows": [row.to_json() for row in self.rows], "scale": [scale.to_json() for scale in self.scale]}
+        parts = {"rows": [row.to_json() for row in self.rows], "scale": [scale.to_json() for scale in self.scale],
+                 "vsock": [receive.to_json() for receive in self.vsock]}
         lists = (f'"{name}": [' + ",".join("\n  " + json.dumps(one) for one in part) + "\n]"
                  for name, part in parts.items())
         path.write_text(f'{{"kernel": {json.dumps(self.kernel)}, "accel": {json.dumps(self.accel)}, '
@@ -176,7 +179,8 @@ def load(path: Path) -> Results:
                     row.get("instructions_per_request"), row.get("receiver_instructions_per_request"),
                     row.get("packets_per_request"), row.get("requests_per_second", {}))
                 for row in found["rows"]]
-        return Results(found["kernel"], found["accel"], rows, [Scale(**one) for one in found.get("scale", ())])
+        return Results(found["kernel"], found["accel"], rows, [Scale(**one) for one in found.get("scale", ())],
+                       [Receive(**one) for one in found.get("vsock", ())])
     except OSError as error:
         raise Fail(f"{path} cannot be read ({error.strerror}); give a bench.json of an earlier run") from error
     except (ValueError, KeyError, TypeError) as error:

@@ -15,6 +15,7 @@ from types import FrameType
 import bench
 import bench_report
 import bench_scale
+import bench_vsock
 import build
 import check
 import configs
@@ -35,8 +36,8 @@ import stress
 import suite
 import toolchain
 import vm
-from cache import digest, lock, made_whole, prune
 import vsockdev
+from cache import digest, lock, made_whole, prune
 from common import PROJECT, Fail, Step, cache_dir, log, open_log, output, run, say
 from tap import Tap
 
@@ -159,7 +160,9 @@ def do_bench() -> None:
         with made_whole(folder) as temp:
             scale = not quick and settings.accel == "icount"
             found = bench.measure(image, virtme, settings, programs, bench.matrix(quick), scale, temp)
-            results = bench.Results(f"{tree.version} {image.folder.name}", settings.accel, *found)
+            vsock = bench_vsock.measure(image, virtme, settings, programs / "vsock", quick) \
+                if settings.accel == "icount" else []
+            results = bench.Results(f"{tree.version} {image.folder.name}", settings.accel, found[0], found[1], vsock, found[2])
             results.save(temp / "bench.json")
             bench_report.draw(temp)
         prune(folder.parent, KEEP_BENCHES)
@@ -167,7 +170,9 @@ def do_bench() -> None:
         print(line)
     for line in bench_scale.report(results.scale):
         print(line)
-    for line in bench_report.changes(before, results) if before else ():
+    for line in bench_vsock.report(results.vsock):
+        print(line)
+    for line in (*bench_report.changes(before, results), *bench_vsock.changes(before.vsock, results.vsock)) if before else ():
         print(line)
     print(f"the chart is {folder}/bench.svg and bench.png")
     print(folder / "bench.json")

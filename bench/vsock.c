@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What it costs to receive on vsock, by recv() and by mapping: the table of RFC v1 of
+ * zero-copy receive, over loopback, in instructions where the guest's clock counts them,
+ * else in cycles.
+ *
+ *	vsock [--instructions] [--quick]
+ *
+ * One thread sends a batch, waits until all of it has arrived, and receives it. The
+ * receiver's figure is of its calls alone, with those that give pages back; the whole
+ * one also of sending, of the worker that passes packets on, and of waiting for it.
+ *
+ *	vsock WAY PAGES PACKET bytes=B receiver=R whole=W copied=C same=S
+ *	vsock missing WHAT
+ *
+ * R and W are the least of many windows, S are equal to the least of the receiver. A
+ * window of "moving" is a whole round through the mapping: its last call's madvise()
+ * is all calls'.
+ */
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include <linux/sockios.h>
+#include <linux/vm_sockets.h>
+
+#include "clock.h"
+
+#define PAGE		4096UL
+#define MAP_PAGES	2048UL	/* 8 MiB, Debian's limit for who isn't root */
+#define MOST_PAGES	512UL
+#define QUEUE		(4ULL << 20)
+#define WINDOWS		24
+#define WARM		4
+#define SECONDS		300
+#define SMALL_PACKETS	64
+
+enum way { RECV, FIXED, MADVISE, MOVING, NR_WAYS };
+
+static const char * const ways[] = { "recv", "fixed", "madvise", "moving" };
+static const unsigned int columns[] = { 8, 32, 64, 256, 512 };
+/* Of the table, and below what is mapped */
+static const unsigned int packets[] = { 4096, 65536 };
+static const unsigned int small[] = { 1, 128, 600, 2048 };
+
+/* What a receiver has. */
+struct receiver {
+	int tx, rx;
+	char *map, *data;
+	size_t at;		/* of the mapping, where MOVING goes on */
+};
+
+struct figure {
+	__u64 receiver, whole, bytes, copied;
+};
+
+static const char *running = "start";
+
+void fail(const char *fmt, ...)
+{
+	va_list args;
+
+	printf("error vsock %s: ", running);
+	va_start(args, fmt);
+	vprintf(fmt, args);
+	va_end(args);
+	printf("\n");
+	exit(1);
+}
+
+static void lost(int sig)
+{
+	(void)sig;
+	fail("what was sent has not arrived after %u s", SECONDS);
+}
+
+static void set_buffer(int fd)
+{
+	const __u64 bytes = QUEUE;
+
+	if (setsockopt(fd, AF_VSOCK, SO_VM_SOCKETS_BUFFER_MAX_SIZE, &bytes,
+		       sizeof(bytes)) ||
+	    setsockopt(fd, AF_VSOCK, SO_VM_SOCKETS_BUFFER_SIZE, &bytes,
+		       sizeof(bytes)))
+		fail("a buffer of %llu bytes: %m", bytes);
+}
+
+static void open_pair(struct receiver *r)
+{
+	struct sockaddr_vm to = {
+		.svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_LOCAL,
+		.svm_port = VMADDR_PORT_ANY,
+	};
+	int listener = socket(AF_VSOCK, SOCK_STREAM, 0);
+	socklen_t len = sizeof(to);
+
+	r->tx = socket(AF_VSOCK, SOCK_STREAM, 0);
+	if (listener < 0 || r->tx < 0)
+		fail("socket: %m");
+	set_buffer(listener);
+	set_buffer(r->tx);
+	if (bind(listener, (void *)&to, len) || listen(listener, 1) ||
+	    getsockname(listener, (void *)&to, &len) ||
+	    connect(r->tx, (void *)&to, len))
+		fail("a connection over loopback: %m");
+	r->rx = accept(listener, NULL, NULL);
+	if (r->rx < 0)
+		fail("accept: %m");
+	close(listener);
+}
+
+static void close_pair(struct receiver *r)
+{
+	if (r->map)
+		munmap(r->map, MAP_PAGES * PAGE);
+	r->map = NULL;
+	close(r->tx);
+	close(r->rx);
+}
+
+/* Whether the kernel can. */
+static bool opt_in(struct receiver *r)
+{
+	const __u64 one = 1;
+
+	if (setsockopt(r->rx, AF_VSOCK, SO_VM_SOCKETS_ZEROCOPY, &one,
+		       sizeof(one))) {
+		if (errno == ENOPROTOOPT || errno == EOPNOTSUPP)
+			return false;
+		fail("SO_VM_SOCKETS_ZEROCOPY: %m");
+	}
+	r->map = mmap(NULL, MAP_PAGES * PAGE, PROT_READ, MAP_SHARED, r->rx, 0);
+	if (r->map == MAP_FAILED)
+		fail("mmap: %m");
+	r->at = 0;
+	return true;
+}
+
+static void send_batch(struct receiver *r, size_t len, unsigned int packet)
+{
+	int there;
+
+	for (size_t done = 0; done < len; done += packet) {
+		size_t now = len - done < packet ? len - done : packet;
+
+		if (send(r->tx, r->data, now, 0) != (ssize_t)now)
+			fail("send: %m");
+	}
+	/* the worker has its turn */
+	do {
+		sched_yield();
+		if (ioctl(r->rx, SIOCINQ, &there))
+			fail("SIOCINQ: %m");
+	} while (there != (int)len);
+}
+
+/* One call that maps what there is; how much. */
+static size_t map_some(struct receiver *r, enum way way, size_t pages,
+		       struct figure *figure)
+{
+	const size_t window = (1 + pages) * PAGE;
+	struct vsock_map_rx arg = {
+		.address = (unsigned long)r->map + r->at, .length = window,
+		.flags = way == FIXED ? 0 : VSOCK_MAP_RX_CLEAN,
+	};
+	socklen_t size = sizeof(arg);
+
+	if (getsockopt(r->rx, AF_VSOCK, SO_VM_SOCKETS_MAP_RX, &arg, &size) ||
+	    !arg.length)
+		fail("SO_VM_SOCKETS_MAP_RX: %m");
+	figure->copied += arg.copied;
+	if (way == MOVING)
+		r->at += (1 + arg.pages) * PAGE;
+	else if (way == MADVISE && madvise(r->map, window, MADV_DONTNEED))
+		fail("madvise: %m");
+	return arg.length;
+}
+
+/* Receives @len bytes; whether a window is over with that. */
+static bool receive(struct receiver *r, enum way way, size_t len,
+		    struct figure *figure)
+{
+	size_t pages = len / PAGE, left = len;
+
+	if (way == RECV) {
+		if (recv(r->rx, r->data, len, 0) != (ssize_t)len)
+			fail("recv: %m");
+		return true;
+	}
+	/* a page of headers has room for one less than the largest batch */
+	if (pages == MOST_PAGES)
+		pages--;
+	while (left)
+		left -= map_some(r, way, pages, figure);
+	if (way != MOVING)
+		return true;
+	/* a batch has two calls at most */
+	if (r->at + (2 + MOST_PAGES + 1) * PAGE <= MAP_PAGES * PAGE)
+		return false;
+	if (madvise(r->map, r->at, MADV_DONTNEED))
+		fail("madvise: %m");
+	r->at = 0;
+	return true;
+}
+
+static struct figure window(struct receiver *r, enum way way, size_t len,
+			    unsigned int packet)
+{
+	struct figure figure = {};
+	__u64 start, middle, end;
+	bool over;
+
+	do {
+		settle();
+		start = __rdtsc();
+		send_batch(r, len, packet);
+		middle = __rdtsc();
+		over = receive(r, way, len, &figure);
+		end = __rdtsc();
+		figure.receiver += end - middle;
+		figure.whole += end - start;
+		figure.bytes += len;
+	} while (!over);
+	return figure;
+}
+
+static void measure(struct receiver *r, enum way way, size_t len,
+		    unsigned int packet)
+{
+	__u64 receiver[WINDOWS], whole[WINDOWS];
+	struct figure figure = {};
+	unsigned int i, same;
+
+	running = ways[way];
+	for (i = 0; i < WARM; i++)
+		window(r, way, len, packet);
+	for (i = 0; i < WINDOWS; i++) {
+		figure = window(r, way, len, packet);
+		receiver[i] = figure.receiver;
+		whole[i] = figure.whole;
+	}
+	qsort(receiver, WINDOWS, sizeof(*receiver), compare);
+	qsort(whole, WINDOWS, sizeof(*whole), compare);
+	for (same = 1; same < WINDOWS && receiver[same] == receiver[0]; same++)
+		;
+	printf("vsock %s %lu %u bytes=%llu receiver=%llu whole=%llu copied=%llu same=%u\n",
+	       ways[way], (len + PAGE - 1) / PAGE, packet, figure.bytes,
+	       receiver[0], whole[0], figure.copied, same);
+	print_out();
+}
+
+/* Each has a connection of its own, in one that nobody has used. */
+static bool measure_way(struct receiver *r, enum way way, size_t len,
+			unsigned int packet)
+{
+	bool can;
+
+	alarm(SECONDS);
+	open_pair(r);
+	can = way == RECV || opt_in(r);
+	if (can)
+		measure(r, way, len, packet);
+	close_pair(r);
+	return can;
+}
+
+int main(int argc, char **argv)
+{
+	struct receiver r = {};
+	bool quick = false;
+	unsigned int i, p;
+	enum way way;
+
+	for (int arg = 1; arg < argc; arg++) {
+		instructions |= !strcmp(argv[arg], "--instructions");
+		quick |= !strcmp(argv[arg], "--quick");
+	}
+	signal(SIGALRM, lost);
+	r.data = mmap(NULL, MOST_PAGES * PAGE, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (r.data == MAP_FAILED || mlockall(MCL_CURRENT))
+		fail("no memory: %m");
+	memset(r.data, 'a', MOST_PAGES * PAGE);
+	/* as long as nobody has opted in: mainline's figures */
+	for (i = 0; i < sizeof(small) / sizeof(*small); i++)
+		measure_way(&r, RECV, (size_t)SMALL_PACKETS * small[i], small[i]);
+	for (way = RECV; way < NR_WAYS; way++)
+		for (p = 0; p < (quick ? 1 : 2); p++)
+			for (i = 0; i < sizeof(columns) / sizeof(*columns); i++)
+				if (!measure_way(&r, way, columns[i] * PAGE,
+						 packets[p])) {
+					printf("vsock missing CONFIG_VSOCK_MAP_RX\n");
+					print_out();
+					return 0;
+				}
+	return 0;
+}

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Receiving on vsock by recv() and by mapping: the boot that measures it, its lines of bench/vsock.c, and the RFC's table."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import bare
+import vm
+from build import Image
+from common import Fail, say
+
+MODULE = "vsock_map_rx"
+LINE = re.compile(r"vsock (\w+) (\d+) (\d+) bytes=(\d+) receiver=(\d+) whole=(\d+) copied=(\d+) same=\d+$")
+MISSING = re.compile(r"vsock missing (.*)$")
+WAYS = {
+    "recv": "recv()",
+    "fixed": "map, the kernel drops what was there",
+    "madvise": "map, madvise() after each call",
+    "moving": "map, a window that moves",
+}
+COLUMNS = (8, 32, 64, 256, 512)
+# Below a page, of which a batch has so many: no part of the table
+BATCH, PAGE = 64, 4096
+
+
+@dataclass(frozen=True)
+class Receive:
+    """One figure: instructions (or cycles) for so many bytes, of the receiver's calls and of all that there is."""
+
+    way: str
+    pages: int
+    packet: int
+    bytes: int
+    receiver: int
+    whole: int
+    copied: int
+
+    def to_json(self) -> dict[str, object]:
+        """As bench.json has it."""
+        return asdict(self)
+
+
+class Reader:
+    """Makes figures of what the program prints."""
+
+    def __init__(self) -> None:
+        self.found: list[Receive] = []
+        self.missing = self.wrong = ""
+        self.rest = b""
+
+    def data(self, data: bytes) -> None:
+        """Output of the guest."""
+        *lines, self.rest = (self.rest + data).split(b"\n")
+        for line in lines:
+            self.line(line.decode(errors="replace").rstrip("\r"))
+
+    def line(self, line: str) -> None:
+        """One whole line."""
+        found, missing = LINE.match(line), MISSING.match(line)
+        if found:
+            self.found.append(Receive(found[1], *map(int, found.groups()[1:])))
+        elif missing:
+            self.missing = missing[1]
+        elif line.startswith("error ") and not self.wrong:
+            self.wrong = line.removeprefix("error ")
+        else:
+            say(f"  {line}")
+
+
+def measure(image: Image, virtme: Path, settings: vm.Settings, program: Path, quick: bool) -> list[Receive]:
+    """Boot a guest that nothing reaches from outside, and have the program measure."""
+    files, command, reader = {"vsock": program}, "/vsock --instructions", Reader()
+    module = next(Path(image.modules).rglob(f"{MODULE}.ko"), None) if image.modules else None
+    if module:
+        files["vsock.ko"] = module
+        command = f"insmod /vsock.ko && {command}"
+    if quick:
+        command += " --quick"
+    result = bare.in_bare_vm(image, virtme, settings, files, command, reader.data)
+    if not (result.hung or result.splats) and reader.wrong:
+        raise Fail(f"the benchmark's own check failed: {reader.wrong}")
+    vm.verdict(result, "the benchmark of vsock", settings.timeout)
+    if not (reader.missing or any(one.way == "moving" for one in reader.found)):
+        raise Fail("bench/vsock.c ended before it had measured all; see the log")
+    return reader.found
+
+
+def table(found: list[Receive], packet: int, what: str) -> Iterator[str]:
+    """The RFC's: a line for each way, a column for each size; what was copied where it's not all or nothing."""
+    cells = {(one.way, one.pages): one for one in found if one.packet == packet}
+    title = {"receiver": "the receiver's calls", "whole": "the whole path"}[what]
+    yield f"{f'  {title}, packets of {packet} bytes':50}" + "".join(f"{pages:>13}" for pages in COLUMNS)
+    for way, name in WAYS.items():
+        shown = ""
+        for pages in COLUMNS:
+            one = cells.get((way, pages))
+            base = cells.get(("recv", pages))
+            if not one or not base:
+                break
+            figure, other = (getattr(row, what) / row.bytes for row in (one, base))
+            shown += f"{figure:>7.4f} {figure / other:5.2f}"
+        else:
+            copied = {one.copied / one.bytes for (by, _), one in cells.items() if by == way}
+            share = f", {min(copied):.0%} to {max(copied):.0%} copied" if way != "recv" and max(copied) else ""
+            yield f"    {name + share:46}{shown}"
+
+
+def report(found: Iterable[Receive], unit: str = "instructions") -> Iterator[str]:
+    """What a person reads."""
+    found = list(found)
+    if not found:
+        return
+    yield f"vsock over loopback: {unit} per byte and the ratio to recv(), by the pages of a call"
+    for packet in dict.fromkeys(one.packet for one in found if one.packet >= PAGE):
+        for what in ("receiver", "whole"):
+            yield from table(found, packet, what)
+    small = [one for one in found if one.packet < PAGE]
+    yield f"  {'nobody has opted in, recv() of 64 packets of':48}" + "".join(f"{one.packet:>13}" for one in small)
+    for what, title in (("receiver", "the receiver's calls"), ("whole", "the whole path")):
+        yield f"    {f'{unit} per packet, {title}':46}" + "".join(f"{getattr(one, what) / BATCH:>13.2f}" for one in small)
+    yield ""
+
+
+def changes(before: list[Receive], after: list[Receive]) -> Iterator[str]:
+    """What changed between two runs of recv(), which is what a kernel without all this has as well."""
+    old = {(one.way, one.pages, one.packet): one for one in before}
+    new = {(one.way, one.pages, one.packet): one for one in after}
+    common = [key for key in new if key in old]
+    moved = [key for key in common if (old[key].receiver, old[key].whole) != (new[key].receiver, new[key].whole)]
+    if common:
+        yield f"vsock: {len(moved)} of {len(common)} figures changed, the others are the same to the digit"
+    for key in moved:
+        yield (f"  {old[key].receiver:>10} {new[key].receiver:>10}  whole {old[key].whole:>10} {new[key].whole:>10}  "
+               f"{WAYS[key[0]]}, {key[1]} pages, packets of {key[2]}")
