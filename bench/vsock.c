@@ -159,13 +159,13 @@ static void send_batch(struct receiver *r, size_t len, unsigned int packet)
 }
 
 /* One call that maps what there is; how much. */
-static size_t map_some(struct receiver *r, enum way way, size_t pages,
+static size_t map_some(struct receiver *r, enum way kind, size_t pages,
 		       struct figure *figure)
 {
 	const size_t window = (1 + pages) * PAGE;
 	struct vsock_map_rx arg = {
 		.address = (unsigned long)r->map + r->at, .length = window,
-		.flags = way == FIXED ? 0 : VSOCK_MAP_RX_CLEAN,
+		.flags = kind == FIXED ? 0 : VSOCK_MAP_RX_CLEAN,
 	};
 	socklen_t size = sizeof(arg);
 
@@ -173,20 +173,20 @@ static size_t map_some(struct receiver *r, enum way way, size_t pages,
 	    !arg.length)
 		fail("SO_VM_SOCKETS_MAP_RX: %m");
 	figure->copied += arg.copied;
-	if (way == MOVING)
+	if (kind == MOVING)
 		r->at += (1 + arg.pages) * PAGE;
-	else if (way == MADVISE && madvise(r->map, window, MADV_DONTNEED))
+	else if (kind == MADVISE && madvise(r->map, window, MADV_DONTNEED))
 		fail("madvise: %m");
 	return arg.length;
 }
 
 /* Receives @len bytes; whether a window is over with that. */
-static bool receive(struct receiver *r, enum way way, size_t len,
+static bool receive(struct receiver *r, enum way kind, size_t len,
 		    struct figure *figure)
 {
 	size_t pages = len / PAGE, left = len;
 
-	if (way == RECV) {
+	if (kind == RECV) {
 		if (recv(r->rx, r->data, len, 0) != (ssize_t)len)
 			fail("recv: %m");
 		return true;
@@ -195,8 +195,8 @@ static bool receive(struct receiver *r, enum way way, size_t len,
 	if (pages == MOST_PAGES)
 		pages--;
 	while (left)
-		left -= map_some(r, way, pages, figure);
-	if (way != MOVING)
+		left -= map_some(r, kind, pages, figure);
+	if (kind != MOVING)
 		return true;
 	/* a batch has two calls at most */
 	if (r->at + (2 + MOST_PAGES + 1) * PAGE <= MAP_PAGES * PAGE)
@@ -207,7 +207,7 @@ static bool receive(struct receiver *r, enum way way, size_t len,
 	return true;
 }
 
-static struct figure window(struct receiver *r, enum way way, size_t len,
+static struct figure window(struct receiver *r, enum way kind, size_t len,
 			    unsigned int packet)
 {
 	struct figure figure = {};
@@ -219,7 +219,7 @@ static struct figure window(struct receiver *r, enum way way, size_t len,
 		start = __rdtsc();
 		send_batch(r, len, packet);
 		middle = __rdtsc();
-		over = receive(r, way, len, &figure);
+		over = receive(r, kind, len, &figure);
 		end = __rdtsc();
 		figure.receiver += end - middle;
 		figure.whole += end - start;
@@ -228,18 +228,18 @@ static struct figure window(struct receiver *r, enum way way, size_t len,
 	return figure;
 }
 
-static void measure(struct receiver *r, enum way way, size_t len,
+static void measure(struct receiver *r, enum way kind, size_t len,
 		    unsigned int packet)
 {
 	__u64 receiver[WINDOWS], whole[WINDOWS];
 	struct figure figure = {};
 	unsigned int i, same;
 
-	running = ways[way];
+	running = ways[kind];
 	for (i = 0; i < WARM; i++)
-		window(r, way, len, packet);
+		window(r, kind, len, packet);
 	for (i = 0; i < WINDOWS; i++) {
-		figure = window(r, way, len, packet);
+		figure = window(r, kind, len, packet);
 		receiver[i] = figure.receiver;
 		whole[i] = figure.whole;
 	}
@@ -248,22 +248,22 @@ static void measure(struct receiver *r, enum way way, size_t len,
 	for (same = 1; same < WINDOWS && receiver[same] == receiver[0]; same++)
 		;
 	printf("vsock %s %lu %u bytes=%llu receiver=%llu whole=%llu copied=%llu same=%u\n",
-	       ways[way], (len + PAGE - 1) / PAGE, packet, figure.bytes,
+	       ways[kind], (len + PAGE - 1) / PAGE, packet, figure.bytes,
 	       receiver[0], whole[0], figure.copied, same);
 	print_out();
 }
 
 /* Each has a connection of its own, in one that nobody has used. */
-static bool measure_way(struct receiver *r, enum way way, size_t len,
+static bool measure_way(struct receiver *r, enum way kind, size_t len,
 			unsigned int packet)
 {
 	bool can;
 
 	alarm(SECONDS);
 	open_pair(r);
-	can = way == RECV || opt_in(r);
+	can = kind == RECV || opt_in(r);
 	if (can)
-		measure(r, way, len, packet);
+		measure(r, kind, len, packet);
 	close_pair(r);
 	return can;
 }
@@ -273,7 +273,7 @@ int main(int argc, char **argv)
 	struct receiver r = {};
 	bool quick = false;
 	unsigned int i, p;
-	enum way way;
+	enum way kind;
 
 	for (int arg = 1; arg < argc; arg++) {
 		instructions |= !strcmp(argv[arg], "--instructions");
@@ -288,10 +288,10 @@ int main(int argc, char **argv)
 	/* as long as nobody has opted in: mainline's figures */
 	for (i = 0; i < sizeof(small) / sizeof(*small); i++)
 		measure_way(&r, RECV, (size_t)SMALL_PACKETS * small[i], small[i]);
-	for (way = RECV; way < NR_WAYS; way++)
+	for (kind = RECV; kind < NR_WAYS; kind++)
 		for (p = 0; p < (quick ? 1 : 2); p++)
 			for (i = 0; i < sizeof(columns) / sizeof(*columns); i++)
-				if (!measure_way(&r, way, columns[i] * PAGE,
+				if (!measure_way(&r, kind, columns[i] * PAGE,
 						 packets[p])) {
 					printf("vsock missing CONFIG_VSOCK_MAP_RX\n");
 					print_out();

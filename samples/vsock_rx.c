@@ -9,12 +9,11 @@
  * --tx and --rx are how much one call sends and receives. The default peer is this
  * machine itself; a guest's host is --cid 2.
  */
+#include <err.h>
 #include <errno.h>
 #include <getopt.h>
 #include <poll.h>
-#include <stdarg.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,33 +36,21 @@ struct options {
 
 /* What the server sends first, and what a client checks. */
 struct offer {
-	uint64_t bytes;
-	uint64_t sum;
+	__u64 bytes;
+	__u64 sum;
 };
 
 struct client {
 	int fd;
-	uint64_t left, sum;
-	uint64_t copied, mapped, calls;
-	uint64_t ns;		/* in the calls that receive */
+	__u64 left, sum;
+	__u64 copied, mapped, calls;
+	__u64 ns;		/* in the calls that receive */
 };
 
 static unsigned long page;
 
-static void __attribute__((noreturn, format(printf, 1, 2))) die(const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	fputs("vsock_rx: ", stderr);
-	vfprintf(stderr, format, args);
-	fputc('\n', stderr);
-	va_end(args);
-	exit(1);
-}
-
 /* FNV-1a, by bytes: pieces may have any length. */
-static uint64_t add_to_sum(uint64_t sum, const void *data, size_t len)
+static __u64 add_to_sum(__u64 sum, const void *data, size_t len)
 {
 	const unsigned char *bytes = data;
 
@@ -72,7 +59,7 @@ static uint64_t add_to_sum(uint64_t sum, const void *data, size_t len)
 	return sum;
 }
 
-static uint64_t now_ns(void)
+static __u64 now_ns(void)
 {
 	struct timespec ts;
 
@@ -82,15 +69,15 @@ static uint64_t now_ns(void)
 
 static int vsock_socket(void)
 {
-	const uint64_t bytes = BUFFER;
+	const __u64 bytes = BUFFER;
 	int fd = socket(AF_VSOCK, SOCK_STREAM, 0);
 
 	if (fd < 0)
-		die("no vsock here (%s); build the kernel with CONFIG_VSOCKETS and a transport",
-		    strerror(errno));
+		errx(1, "no vsock here (%s); build the kernel with CONFIG_VSOCKETS and a transport",
+		     strerror(errno));
 	if (setsockopt(fd, AF_VSOCK, SO_VM_SOCKETS_BUFFER_MAX_SIZE, &bytes, sizeof(bytes)) ||
 	    setsockopt(fd, AF_VSOCK, SO_VM_SOCKETS_BUFFER_SIZE, &bytes, sizeof(bytes)))
-		die("a buffer of %llu bytes is refused: %s", BUFFER, strerror(errno));
+		errx(1, "a buffer of %llu bytes is refused: %s", BUFFER, strerror(errno));
 	return fd;
 }
 
@@ -104,42 +91,43 @@ static void send_all(int fd, const void *data, size_t len)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			die("the client has gone (%s); start it again", strerror(errno));
+			errx(1, "the client has gone (%s); start it again", strerror(errno));
 		from += n;
 		len -= n;
 	}
 }
 
 /* A buffer that is different from page to page, again and again. */
-static void serve(const struct options *options)
+static void run_server(const struct options *options)
 {
 	struct sockaddr_vm addr = {
-		.svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_ANY, .svm_port = options->port,
+		.svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_ANY,
+		.svm_port = options->port,
 	};
-	struct offer offer = { .bytes = (uint64_t)options->mb << 20, .sum = 0xcbf29ce484222325ULL };
+	struct offer offer = { .bytes = (__u64)options->mb << 20, .sum = 0xcbf29ce484222325ULL };
 	size_t len = options->tx * page, i;
 	unsigned char *data = malloc(len);
-	int listener = vsock_socket(), fd;
-	uint64_t left, start;
+	int fd, listener = vsock_socket();
+	__u64 left, start;
 
 	if (!data)
-		die("no memory for --tx %lu; take less", options->tx);
+		errx(1, "no memory for --tx %lu; take less", options->tx);
 	for (i = 0; i < len; i++)
 		data[i] = i * 31 + i / page * 7;
 	for (left = offer.bytes; left; left -= left < len ? left : len)
 		offer.sum = add_to_sum(offer.sum, data, left < len ? left : len);
 	if (bind(listener, (void *)&addr, sizeof(addr)) || listen(listener, 1))
-		die("port %u: %s; take another one with --port", options->port, strerror(errno));
+		errx(1, "port %u: %s; take another --port", options->port, strerror(errno));
 	fprintf(stderr, "vsock_rx: waiting for a client at port %u\n", options->port);
 	fd = accept(listener, NULL, NULL);
 	if (fd < 0)
-		die("accept: %s", strerror(errno));
+		errx(1, "accept: %s", strerror(errno));
 	send_all(fd, &offer, sizeof(offer));
 	start = now_ns();
 	for (left = offer.bytes; left; left -= left < len ? left : len)
 		send_all(fd, data, left < len ? left : len);
-	printf("server: %lu MB in writes of %lu pages, %.3f s, checksum %016llx\n", options->mb, options->tx,
-	       (now_ns() - start) / 1e9, (unsigned long long)offer.sum);
+	printf("server: %lu MB in writes of %lu pages, %.3f s, checksum %016llx\n",
+	       options->mb, options->tx, (now_ns() - start) / 1e9, offer.sum);
 	shutdown(fd, SHUT_WR);
 	/* until the client has it all */
 	while (recv(fd, data, len, 0) > 0)
@@ -154,9 +142,9 @@ static void receive_copied(struct client *client, size_t len)
 	char *data = malloc(len);
 
 	if (!data)
-		die("no memory for %zu bytes; take less with --rx", len);
+		errx(1, "no memory for %zu bytes; take less with --rx", len);
 	while (client->left) {
-		uint64_t start = now_ns();
+		__u64 start = now_ns();
 		ssize_t n = read(client->fd, data, len < client->left ? len : client->left);
 
 		client->ns += now_ns() - start;
@@ -197,21 +185,21 @@ static void receive_mapped(struct client *client, unsigned long pages)
 	char *map = mmap(NULL, MAP_PAGES * page, PROT_READ, MAP_SHARED, client->fd, 0);
 
 	if (map == MAP_FAILED && errno == ENOMEM)
-		die("%lu pages are more than may be locked; raise it: ulimit -l %lu", MAP_PAGES,
-		    MAP_PAGES * page / 1024);
+		errx(1, "%lu pages are more than may be locked; raise it: ulimit -l %lu", MAP_PAGES,
+		     MAP_PAGES * page / 1024);
 	if (map == MAP_FAILED)
-		die("the socket can't be mapped: %s", strerror(errno));
+		errx(1, "the socket can't be mapped: %s", strerror(errno));
 	while (client->left) {
 		struct vsock_map_rx arg = { .flags = VSOCK_MAP_RX_CLEAN, .length = window };
 		socklen_t size = sizeof(arg);
-		uint64_t start;
+		__u64 start;
 
 		if (poll(&pfd, 1, -1) < 0)
 			continue;
 		arg.address = (unsigned long)map + at;
 		start = now_ns();
 		if (getsockopt(client->fd, AF_VSOCK, SO_VM_SOCKETS_MAP_RX, &arg, &size))
-			die("SO_VM_SOCKETS_MAP_RX: %s", strerror(errno));
+			errx(1, "SO_VM_SOCKETS_MAP_RX: %s", strerror(errno));
 		client->ns += now_ns() - start;
 		if (arg.flags & VSOCK_MAP_RX_EOF)
 			break;
@@ -229,25 +217,26 @@ static void receive_mapped(struct client *client, unsigned long pages)
 	munmap(map, MAP_PAGES * page);
 }
 
-static void receive(const struct options *options)
+static void run_client(const struct options *options)
 {
 	struct sockaddr_vm addr = {
-		.svm_family = AF_VSOCK, .svm_cid = options->cid, .svm_port = options->port,
+		.svm_family = AF_VSOCK, .svm_cid = options->cid,
+		.svm_port = options->port,
 	};
 	struct client client = { .fd = vsock_socket(), .sum = 0xcbf29ce484222325ULL };
-	const uint64_t one = 1;
+	const __u64 one = 1;
 	struct offer offer;
-	uint64_t start;
+	__u64 start;
 
 	if (options->zerocopy &&
 	    setsockopt(client.fd, AF_VSOCK, SO_VM_SOCKETS_ZEROCOPY, &one, sizeof(one)))
-		die("no zero-copy receive here (%s); it needs a kernel with CONFIG_VSOCK_MAP_RX and the module "
-		    "vsock_map_rx, or leave out --zerocopy", strerror(errno));
+		errx(1, "%s: this needs CONFIG_VSOCK_MAP_RX, or leave out --zerocopy",
+		     strerror(errno));
 	if (connect(client.fd, (void *)&addr, sizeof(addr)))
-		die("nobody at port %u of CID %u (%s); start the server there: vsock_rx --mode server --port %u",
-		    options->port, options->cid, strerror(errno), options->port);
+		errx(1, "port %u of CID %u: %s; start the server there: vsock_rx --mode server",
+		     options->port, options->cid, strerror(errno));
 	if (recv(client.fd, &offer, sizeof(offer), MSG_WAITALL) != sizeof(offer))
-		die("the peer is no server of this program; give its --cid and --port");
+		errx(1, "the peer is no server of this program; give its --cid and --port");
 	client.left = offer.bytes;
 	start = now_ns();
 	if (options->zerocopy)
@@ -255,26 +244,26 @@ static void receive(const struct options *options)
 	else
 		receive_copied(&client, options->rx * page);
 	if (client.left)
-		die("the server has gone, %llu bytes before the end; start both again",
-		    (unsigned long long)client.left);
+		errx(1, "the server has gone, %llu bytes before the end; start both again",
+		     client.left);
 	if (client.sum != offer.sum)
-		die("checksum %016llx, and the server sent %016llx", (unsigned long long)client.sum,
-		    (unsigned long long)offer.sum);
-	printf("client: %llu MB, %s of %lu pages, %.3f s, %.3f s of it in %llu calls, %llu bytes mapped, %llu copied, "
-	       "checksum %016llx verified\n", (unsigned long long)offer.bytes >> 20,
-	       options->zerocopy ? "windows" : "reads", options->rx, (now_ns() - start) / 1e9, client.ns / 1e9,
-	       (unsigned long long)client.calls, (unsigned long long)client.mapped,
-	       (unsigned long long)client.copied, (unsigned long long)client.sum);
+		errx(1, "checksum %016llx, and the server sent %016llx", client.sum,
+		     offer.sum);
+	printf("client: %llu MB, %s of %lu pages, %.3f s, %.3f s of it in %llu calls, ",
+	       offer.bytes >> 20, options->zerocopy ? "windows" : "reads", options->rx,
+	       (now_ns() - start) / 1e9, client.ns / 1e9, client.calls);
+	printf("%llu bytes mapped, %llu copied, checksum %016llx verified\n", client.mapped,
+	       client.copied, client.sum);
 	close(client.fd);
 }
 
-static unsigned long number(const char *name, const char *text, unsigned long most)
+static unsigned long parse_number(const char *name, const char *text, unsigned long most)
 {
 	char *end;
 	unsigned long value = strtoul(text, &end, 0);
 
 	if (*end || !value || value > most)
-		die("--%s wants a number from 1 to %lu, not %s", name, most, text);
+		errx(1, "--%s wants a number from 1 to %lu, not %s", name, most, text);
 	return value;
 }
 
@@ -286,7 +275,9 @@ int main(int argc, char **argv)
 		{ "rx", required_argument, NULL, 'r' }, { "cid", required_argument, NULL, 'c' },
 		{ "port", required_argument, NULL, 'p' }, { },
 	};
-	struct options options = { .mb = 64, .tx = 64, .rx = 64, .cid = VMADDR_CID_LOCAL, .port = 1234 };
+	struct options options = {
+		.mb = 64, .tx = 64, .rx = 64, .cid = VMADDR_CID_LOCAL, .port = 1234,
+	};
 	const char *mode = "";
 	int option;
 
@@ -300,31 +291,31 @@ int main(int argc, char **argv)
 			options.zerocopy = true;
 			break;
 		case 'b':
-			options.mb = number("mb", optarg, 1UL << 20);
+			options.mb = parse_number("mb", optarg, 1UL << 20);
 			break;
 		case 't':
-			options.tx = number("tx", optarg, 1UL << 16);
+			options.tx = parse_number("tx", optarg, 1UL << 16);
 			break;
 		case 'r':
-			options.rx = number("rx", optarg, MAX_RX);
+			options.rx = parse_number("rx", optarg, MAX_RX);
 			break;
 		case 'c':
-			options.cid = number("cid", optarg, ~0U - 1);
+			options.cid = parse_number("cid", optarg, ~0U - 1);
 			break;
 		case 'p':
-			options.port = number("port", optarg, ~0U - 1);
+			options.port = parse_number("port", optarg, ~0U - 1);
 			break;
 		default:
-			die("options: --mode client|server --zerocopy --rx PAGES --cid CID --mb MB --tx PAGES --port PORT");
+			errx(1, "the options are in the first lines of vsock_rx.c");
 		}
 	}
 	if (optind < argc)
-		die("%s is no option; see the first lines of vsock_rx.c", argv[optind]);
+		errx(1, "%s is no option; see the first lines of vsock_rx.c", argv[optind]);
 	if (strcmp(mode, "client") && strcmp(mode, "server"))
-		die("--mode client or --mode server?");
+		errx(1, "--mode client or --mode server?");
 	if (!strcmp(mode, "server"))
-		serve(&options);
+		run_server(&options);
 	else
-		receive(&options);
+		run_client(&options);
 	return 0;
 }

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from sample_check import Checks, Wrong, eventually, need
@@ -78,7 +79,7 @@ def main() -> int:
     checks = Checks("vsock_rx")
     todo: tuple[Callable[[str], str | None], ...] = (reads, maps, advice, free)
     for check in todo:
-        checks.run((check.__doc__ or "").split(";")[0].rstrip("."), lambda check=check: check(sys.argv[1]))
+        checks.run((check.__doc__ or "").split(";")[0].rstrip("."), partial(check, sys.argv[1]))
     return checks.finish()
 
 
