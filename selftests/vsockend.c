@@ -116,7 +116,8 @@ static void ask_twins(struct __test_metadata *_metadata,
 	} while (said[1] > 0);
 	ASSERT_EQ(said[0], said[1])
 		TH_LOG("recv() says %d, the call %d", said[0], said[1]);
-	ASSERT_EQ(total[0], total[1]);
+	/* after an error recv() loses the message that it has taken */
+	ASSERT_LE(total[0], total[1]);
 }
 
 #define ASK_TWINS	ask_twins(_metadata, self, &twins)
