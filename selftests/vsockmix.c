@@ -95,7 +95,11 @@ static void fill(const struct mix *mix, char *to, size_t at, size_t len)
 
 static void *say(struct mix *mix, const char *wrong)
 {
-	__atomic_store_n(&mix->wrong, wrong, __ATOMIC_RELAXED);
+	const char *none = NULL;
+
+	/* what comes of it is of no interest */
+	__atomic_compare_exchange_n(&mix->wrong, &none, wrong, false,
+				    __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 	shutdown(mix->rx, SHUT_RDWR);
 	return NULL;
 }
