@@ -11,7 +11,6 @@ import vm
 from build import Image
 from common import Fail, say
 
-MODULE = "vsock_map_rx"
 LINE = re.compile(r"vsock (\w+) (\d+) (\d+) bytes=(\d+) receiver=(\d+) whole=(\d+) copied=(\d+) same=\d+$")
 MISSING = re.compile(r"vsock missing (.*)$")
 WAYS = {
@@ -72,10 +71,6 @@ class Reader:
 def measure(image: Image, virtme: Path, settings: vm.Settings, program: Path, quick: bool) -> list[Receive]:
     """Boot a guest that nothing reaches from outside, and have the program measure."""
     files, command, reader = {"vsock": program}, "/vsock --instructions", Reader()
-    module = next(Path(image.modules).rglob(f"{MODULE}.ko"), None) if image.modules else None
-    if module:
-        files["vsock.ko"] = module
-        command = f"insmod /vsock.ko && {command}"
     if quick:
         command += " --quick"
     result = bare.in_bare_vm(image, virtme, settings, files, command, reader.data)

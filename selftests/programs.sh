@@ -10,7 +10,7 @@ PROGS_1="register errors send flush chains options copy formats skip usage
 	security filters leak bounds memcg
 	merge mergefail mergewait mergeskip mergecopy lockmore segmem
 	getlimit getrings getgive getinject getinwq
-	vsockopt vsocklay vsockseq vsockzc vsockmem vsockvma"
+	vsockopt vsocklay vsockseq vsockzc vsockmem vsockvma vsockvhost"
 PROGS_2="net matrix sockets link gso
 	lifetime ends share inherit reload outside mainline
 	meet segments probe mixing cycle batch inject

@@ -108,14 +108,14 @@ wants_kunit() {
 	[ "$PART" != 2 ] && matches kunit
 }
 
-# The results of KUnit suites that came with the module.
+# The results of KUnit suites that came with the modules.
 kunit() {
 	echo "@kunit"
 	for results in /sys/kernel/debug/kunit/*/results; do
 		[ -e "$results" ] || continue
 		suite=$(basename "$(dirname "$results")")
 		case $suite in
-		*notif*) ;;
+		*notif* | *vsock*) ;;
 		*) grep -q "# module: $MODULE\$" "$results" || continue ;;
 		esac
 		echo "@suite $suite"
@@ -131,9 +131,9 @@ run_all() {
 		done
 		return
 	fi
-	[ "$PART" = 2 ] || without_module
-	# each time that the module is loaded they would take seconds in a debug kernel
+	# each time that a module is loaded they would take seconds in a debug kernel
 	wants_kunit || { echo none >/sys/module/kunit/parameters/filter_glob; } 2>/dev/null
+	[ "$PART" = 2 ] || without_module
 	load_module || return
 	case $PART in
 	1) progs=$PROGS_1 ;;
