@@ -3,8 +3,6 @@
  * The sender's own pages are never the receiver's: over loopback a packet of
  * MSG_ZEROCOPY has them.
  */
-#include <linux/errqueue.h>
-
 #include "vsockpair.h"
 
 #define LEN	(16 * PAGE)
