@@ -131,6 +131,19 @@ static inline char *map_socket(int fd, size_t len)
 	return mmap(NULL, len, PROT_READ, MAP_SHARED, fd, 0);
 }
 
+/* How many of a mapping's pages have something in them. */
+static inline int filled(const char *at, unsigned int pages)
+{
+	unsigned char vec[1 + MAP_DATA];
+	unsigned int i, nr = 0;
+
+	if (mincore((void *)at, pages * PAGE, vec))
+		return -errno;
+	for (i = 0; i < pages; i++)
+		nr += vec[i] & 1;
+	return nr;
+}
+
 /* What is queued, as recv() and the call find it. */
 static inline int queued(int fd)
 {

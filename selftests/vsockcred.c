@@ -106,11 +106,15 @@ TEST_F(vsock, vsock_08_credit_as_recv)
 	ASSERT_EQ(ROOM / PAGE, send_pages(tx, self->sent));
 	ASSERT_EQ(ROOM / PAGE, send_pages(self->tx, self->sent));
 	for (i = 0; i < ARRAY_SIZE(take); i++) {
-		unsigned int room[2];
+		unsigned int room[2], there = queued(rx) / PAGE;
 
-		for (n = 0; n < take[i]; n++)
+		/* a stream's receiver lets it run low before it says so */
+		ASSERT_EQ((int)(there * PAGE), queued(self->rx));
+		if (there > take[i])
+			there = take[i];
+		for (n = 0; n < there; n++)
 			ASSERT_EQ((ssize_t)PAGE, recv(rx, self->got, PAGE, 0));
-		for (n = 0; n < take[i]; n++) {
+		for (n = 0; n < there; n++) {
 			ASSERT_EQ(0, map_rx(self->rx, map, 2 * PAGE, 0,
 					    &self->arg));
 			ASSERT_EQ(PAGE, self->arg.length);
@@ -118,7 +122,7 @@ TEST_F(vsock, vsock_08_credit_as_recv)
 		room[0] = send_pages(tx, self->sent);
 		room[1] = send_pages(self->tx, self->sent);
 		ASSERT_EQ(room[0], room[1])
-			TH_LOG("after %u pages", take[i]);
+			TH_LOG("after %u pages", there);
 	}
 	ASSERT_EQ(0, ioctl(tx, SIOCOUTQ, &unsent[0]));
 	ASSERT_EQ(0, ioctl(self->tx, SIOCOUTQ, &unsent[1]));

@@ -29,19 +29,6 @@ static int read_signal(const char *at)
 	return nr;
 }
 
-/* How many of a mapping's pages have something in them. */
-static int filled(const char *at, unsigned int pages)
-{
-	unsigned char vec[1 + MAP_DATA];
-	unsigned int i, nr = 0;
-
-	if (mincore((void *)at, pages * PAGE, vec))
-		return -errno;
-	for (i = 0; i < pages; i++)
-		nr += vec[i] & 1;
-	return nr;
-}
-
 static long kib_free(void)
 {
 	FILE *file = fopen("/proc/meminfo", "r");
