@@ -198,8 +198,8 @@ static bool receive(struct receiver *r, enum way kind, size_t len,
 		left -= map_some(r, kind, pages, figure);
 	if (kind != MOVING)
 		return true;
-	/* a batch has two calls at most */
-	if (r->at + (2 + MOST_PAGES + 1) * PAGE <= MAP_PAGES * PAGE)
+	/* a batch has two calls at most, each with room for a whole window */
+	if (r->at + 2 * (1 + pages) * PAGE <= MAP_PAGES * PAGE)
 		return false;
 	if (madvise(r->map, r->at, MADV_DONTNEED))
 		fail("madvise: %m");
