@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Zero-copy receive, the part that is built into vsock: who has opted in, and
+ * which module serves them. It has no policy.
+ *
+ * A socket has a reference to the module from the first time that it opts in
+ * until it is destructed. A mapping has the file, and with it the socket.
+ */
+#include <linux/errno.h>
+#include <linux/kmod.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <net/af_vsock.h>
+
+#include "map_rx.h"
+
+/* protects map_rx_ops */
+static DEFINE_MUTEX(map_rx_mutex);
+static const struct vsock_map_rx_ops *map_rx_ops;
+
+/* On while a socket has opted in, and for a second after that: those come in
+ * rows.
+ */
+DEFINE_STATIC_KEY_DEFERRED_FALSE(vsock_map_rx_key, HZ);
+EXPORT_SYMBOL_GPL(vsock_map_rx_key);
+
+/**
+ * vsock_map_rx_ops_register() - the module is ready
+ * @ops: what vsock is to call; has to stay until it is unregistered
+ *
+ * Context: task, may sleep.
+ * Return: 0, or -EBUSY when there is another one.
+ */
+int vsock_map_rx_ops_register(const struct vsock_map_rx_ops *ops)
+{
+	guard(mutex)(&map_rx_mutex);
+
+	if (map_rx_ops)
+		return -EBUSY;
+	map_rx_ops = ops;
+	return 0;
+}
+EXPORT_SYMBOL_GPL(vsock_map_rx_ops_register);
+
+/**
+ * vsock_map_rx_ops_unregister() - the module goes
+ * @ops: what was registered
+ *
+ * No socket has a reference to the module, so nobody calls it.
+ *
+ * Context: task, may sleep.
+ */
+void vsock_map_rx_ops_unregister(const struct vsock_map_rx_ops *ops)
+{
+	guard(mutex)(&map_rx_mutex);
+
+	map_rx_ops = NULL;
+}
+EXPORT_SYMBOL_GPL(vsock_map_rx_ops_unregister);
+
+static const struct vsock_map_rx_ops *map_rx_ops_get(void)
+{
+	guard(mutex)(&map_rx_mutex);
+
+	if (map_rx_ops && try_module_get(map_rx_ops->owner))
+		return map_rx_ops;
+	return NULL;
+}
+
+/**
+ * vsock_map_rx_set() - setsockopt(SO_VM_SOCKETS_ZEROCOPY)
+ * @vsk: the socket, with its sk_lock held; it's released while a module is
+ *	 loaded
+ * @val: 0 or 1
+ *
+ * Return: 0, or -EINVAL, or -EOPNOTSUPP when there's no module.
+ */
+int vsock_map_rx_set(struct vsock_sock *vsk, u64 val)
+{
+	struct sock *sk = sk_vsock(vsk);
+
+	if (val > 1)
+		return -EINVAL;
+
+	if (val && !vsk->map_rx && !READ_ONCE(map_rx_ops)) {
+		release_sock(sk);
+		request_module("vsock_map_rx");
+		lock_sock(sk);
+	}
+	if (val && !vsk->map_rx) {
+		const struct vsock_map_rx_ops *ops = map_rx_ops_get();
+
+		if (!ops)
+			return -EOPNOTSUPP;
+		vsk->map_rx = ops;
+	}
+	if (val == vsk->rx_zerocopy)
+		return 0;
+
+	if (val)
+		static_branch_deferred_inc(&vsock_map_rx_key);
+	else
+		static_branch_slow_dec_deferred(&vsock_map_rx_key);
+	/* whoever sees it in vsock_map_rx_mmap() has to see ->map_rx, too */
+	smp_store_release(&vsk->rx_zerocopy, val);
+	return 0;
+}
+
+/* A socket is accepted from @psk, whose sk_lock is held. */
+void vsock_map_rx_inherit(struct vsock_sock *vsk, const struct vsock_sock *psk)
+{
+	if (!psk->rx_zerocopy)
+		return;
+	__module_get(psk->map_rx->owner);
+	static_branch_deferred_inc(&vsock_map_rx_key);
+	vsk->map_rx = psk->map_rx;
+	vsk->rx_zerocopy = true;
+}
+
+/* A socket goes, in any context. */
+void vsock_map_rx_release(struct vsock_sock *vsk)
+{
+	if (vsk->rx_zerocopy)
+		static_branch_slow_dec_deferred(&vsock_map_rx_key);
+	if (vsk->map_rx)
+		module_put(vsk->map_rx->owner);
+}
+
+/* vsock goes. */
+void vsock_map_rx_exit(void)
+{
+	static_key_deferred_flush(&vsock_map_rx_key);
+}
+
+/**
+ * vsock_map_rx_mmap() - mmap() of a socket
+ * @file: its file
+ * @sock: the socket
+ * @vma:  what is to become a mapping of it
+ *
+ * Context: with the mmap_lock held for writing. The sk_lock is not taken, as it
+ * comes before that.
+ */
+int vsock_map_rx_mmap(struct file *file, struct socket *sock,
+		      struct vm_area_struct *vma)
+{
+	struct vsock_sock *vsk = vsock_sk(sock->sk);
+
+	/* pairs with vsock_map_rx_set() */
+	if (!smp_load_acquire(&vsk->rx_zerocopy))
+		return -ENODEV;
+	return vsk->map_rx->mmap(vsk, vma);
+}
+
+/**
+ * vsock_map_rx_receive() - getsockopt(SO_VM_SOCKETS_MAP_RX)
+ * @vsk: the socket
+ * @opt: struct vsock_map_rx, or an address
+ *
+ * Context: task, may sleep.
+ */
+int vsock_map_rx_receive(struct vsock_sock *vsk, sockopt_t *opt)
+{
+	struct sock *sk = sk_vsock(vsk);
+	int ret = -EOPNOTSUPP;
+
+	lock_sock(sk);
+	if (vsk->rx_zerocopy)
+		ret = vsk->map_rx->receive(vsk, opt);
+	release_sock(sk);
+	return ret;
+}
+
+/**
+ * vsock_map_rx_state() - what can be received?
+ * @vsk: the socket, with its sk_lock held
+ *
+ * Asks in the order in which __vsock_connectible_recvmsg() does.
+ *
+ * Return: VSOCK_MAP_RX_DATA, _NOTHING or _ENDED, or an error.
+ */
+int vsock_map_rx_state(struct vsock_sock *vsk)
+{
+	const struct vsock_transport *transport = vsk->transport;
+	struct sock *sk = sk_vsock(vsk);
+	s64 data;
+
+	/* a sockmap has the queue */
+	if (READ_ONCE(sk->sk_prot) != &vsock_proto)
+		return -EOPNOTSUPP;
+	if (!transport || sk->sk_state != TCP_ESTABLISHED)
+		return sock_flag(sk, SOCK_DONE) ? VSOCK_MAP_RX_ENDED : -ENOTCONN;
+	if (!transport->rx_queue)
+		return -EOPNOTSUPP;
+	if (sk->sk_shutdown & RCV_SHUTDOWN)
+		return VSOCK_MAP_RX_ENDED;
+
+	data = vsock_connectible_has_data(vsk);
+	if (data < 0)
+		return -ENOMEM;
+	if (data)
+		return VSOCK_MAP_RX_DATA;
+	if (sk->sk_err)
+		return -sk->sk_err;
+	if (READ_ONCE(vsk->peer_shutdown) & SEND_SHUTDOWN)
+		return VSOCK_MAP_RX_ENDED;
+	return VSOCK_MAP_RX_NOTHING;
+}
+EXPORT_SYMBOL_GPL(vsock_map_rx_state);
+
+/* Does the socket have messages, or a stream? */
+bool vsock_map_rx_has_messages(struct vsock_sock *vsk)
+{
+	return sk_vsock(vsk)->sk_type == SOCK_SEQPACKET;
+}
+EXPORT_SYMBOL_GPL(vsock_map_rx_has_messages);
+
+/* How many bytes are queued? With the sk_lock held; 0 without a connection. */
+u32 vsock_map_rx_bytes(struct vsock_sock *vsk)
+{
+	return vsk->transport ? vsock_stream_has_data(vsk) : 0;
+}
+EXPORT_SYMBOL_GPL(vsock_map_rx_bytes);
+
+/* How many whole messages are? Likewise. */
+u32 vsock_map_rx_messages(struct vsock_sock *vsk)
+{
+	return vsk->transport ? vsock_connectible_has_data(vsk) : 0;
+}
+EXPORT_SYMBOL_GPL(vsock_map_rx_messages);
+
+/* The first @bytes of the queue are in user space. With the sk_lock held. */
+void vsock_map_rx_consume(struct vsock_sock *vsk, u32 bytes)
+{
+	vsk->transport->rx_consume(vsk, bytes);
+}
+EXPORT_SYMBOL_GPL(vsock_map_rx_consume);

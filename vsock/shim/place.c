@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * From a socket's queue to pages of a mapping.
+ *
+ * Here and in the module a queue is only read: packets keep their pages until
+ * transport->rx_consume(), so that a call that fails has taken nothing.
+ */
+#include <linux/gfp.h>
+#include <linux/mm.h>
+#include <linux/virtio_vsock.h>
+#include <net/af_vsock.h>
+
+#include "map_rx.h"
+
+/* So many pages are inserted by a call. */
+#define PLACE_BATCH	BITS_PER_LONG
+
+/* Where in a queue we are. */
+struct rx_pos {
+	const struct sk_buff_head *queue;
+	struct sk_buff *skb;
+	u32 offset;	/* of the next byte in it */
+};
+
+/* Pages on their way to the mapping. */
+struct rx_batch {
+	struct vm_area_struct *vma;
+	unsigned long address;		/* of the first of them */
+	unsigned long placed;		/* pages before them */
+	unsigned int nr;
+	unsigned long ours;		/* bit by bit: we have a reference to it */
+	struct page *pages[PLACE_BATCH];
+};
+
+/* Where the pages that can be mapped start: skb->len if there are none. */
+static u32 rx_first_page(const struct sk_buff *skb, u32 offset)
+{
+	const struct skb_shared_info *info = skb_shinfo(skb);
+	unsigned int first, i;
+
+	/* data_len differs where the sender announced more than it sent */
+	if (!VIRTIO_VSOCK_SKB_CB(skb)->own_pages || skb->len != skb->data_len ||
+	    skb_cloned(skb) || skb_shared(skb))
+		return skb->len;
+
+	first = DIV_ROUND_UP(offset, PAGE_SIZE);
+	/* one that was mapped by a call that failed may still be pinned */
+	for (i = first; i < info->nr_frags; i++) {
+		if (unlikely(page_ref_count(skb_frag_page(&info->frags[i])) != 1))
+			return skb->len;
+	}
+	return min_t(u32, first * PAGE_SIZE, skb->len);
+}
+
+/**
+ * vsock_map_rx_packets() - describe packets of a queue
+ * @vsk:     a connected socket, with its sk_lock held
+ * @next:    the packet to start with, NULL: the first one; then that after the
+ *	     last one described
+ * @packets: where to
+ * @max:     how many at most
+ *
+ * Return: how many; fewer than @max at the end.
+ */
+unsigned int vsock_map_rx_packets(struct vsock_sock *vsk, struct sk_buff **next,
+				  struct vsock_rx_packet *packets,
+				  unsigned int max)
+{
+	struct sk_buff_head *queue = vsk->transport->rx_queue(vsk);
+	struct sk_buff *skb = *next ?: queue->next;
+	bool messages = vsock_map_rx_has_messages(vsk);
+	unsigned int nr;
+
+	BUILD_BUG_ON(VIRTIO_VSOCK_SEQ_EOM != VSOCK_RX_HDR_EOM);
+	BUILD_BUG_ON(VIRTIO_VSOCK_SEQ_EOR != VSOCK_RX_HDR_EOR);
+
+	for (nr = 0; nr < max && skb != (struct sk_buff *)queue; nr++) {
+		u32 offset = VIRTIO_VSOCK_SKB_CB(skb)->offset;
+		struct vsock_rx_packet *packet = &packets[nr];
+
+		packet->len = skb->len - offset;
+		packet->head = rx_first_page(skb, offset) - offset;
+		packet->flags = 0;
+		if (messages)
+			packet->flags = le32_to_cpu(virtio_vsock_hdr(skb)->flags) &
+				(VSOCK_RX_HDR_EOM | VSOCK_RX_HDR_EOR);
+		skb = skb->next;
+	}
+	*next = skb;
+	return nr;
+}
+EXPORT_SYMBOL_GPL(vsock_map_rx_packets);
+
+/* Bytes left in the packet, 0 at the end of the queue. */
+static u32 rx_left(const struct rx_pos *pos)
+{
+	if (pos->skb == (const struct sk_buff *)pos->queue)
+		return 0;
+	return pos->skb->len - pos->offset;
+}
+
+static void rx_advance(struct rx_pos *pos, u32 len)
+{
+	pos->offset += len;
+	if (pos->offset == pos->skb->len) {
+		pos->skb = pos->skb->next;
+		pos->offset = 0;
+	}
+}
+
+/* A page of a packet, with nothing after the @len bytes that are in it. */
+static struct page *rx_own_page(struct rx_pos *pos, u32 len)
+{
+	const skb_frag_t *frag;
+	struct page *page;
+
+	if (WARN_ON_ONCE(len > rx_left(pos) || offset_in_page(pos->offset) ||
+			 !VIRTIO_VSOCK_SKB_CB(pos->skb)->own_pages))
+		return NULL;
+
+	frag = &skb_shinfo(pos->skb)->frags[pos->offset >> PAGE_SHIFT];
+	page = skb_frag_page(frag);
+	if (len < PAGE_SIZE)
+		memset(page_address(page) + len, 0, PAGE_SIZE - len);
+	rx_advance(pos, len);
+	return page;
+}
+
+/* A copy of @len bytes of one packet or more, in a page of its own. */
+static struct page *rx_copy_page(struct rx_pos *pos, u32 len)
+{
+	struct page *page = alloc_page(GFP_KERNEL);
+	u32 done = 0, n;
+
+	if (!page)
+		return NULL;
+	while (done < len) {
+		n = min(len - done, rx_left(pos));
+		if (WARN_ON_ONCE(!n || skb_copy_bits(pos->skb, pos->offset,
+						     page_address(page) + done, n))) {
+			__free_page(page);
+			return NULL;
+		}
+		rx_advance(pos, n);
+		done += n;
+	}
+	if (len < PAGE_SIZE)
+		memset(page_address(page) + len, 0, PAGE_SIZE - len);
+	return page;
+}
+
+/* Insert what there is. What couldn't be is forgotten. */
+static int rx_flush(struct rx_batch *batch)
+{
+	unsigned long left = batch->nr, bit;
+	int ret = 0;
+
+	if (!batch->nr)
+		return 0;
+	ret = vm_insert_pages(batch->vma, batch->address, batch->pages, &left);
+	batch->address += (batch->nr - left) * PAGE_SIZE;
+	batch->placed += batch->nr - left;
+	for_each_set_bit(bit, &batch->ours, BITS_PER_LONG)
+		put_page(batch->pages[bit]);
+	batch->nr = 0;
+	batch->ours = 0;
+	return ret;
+}
+
+static int rx_add(struct rx_batch *batch, struct page *page, bool ours)
+{
+	if (!page)
+		return -ENOMEM;
+	if (ours)
+		batch->ours |= BIT(batch->nr);
+	batch->pages[batch->nr++] = page;
+	return batch->nr < PLACE_BATCH ? 0 : rx_flush(batch);
+}
+
+/**
+ * vsock_map_rx_place() - put pages where a page of headers says
+ * @vsk:	a connected socket, with its sk_lock held
+ * @vma:	a locked mapping of it
+ * @address:	where the page of headers goes, and after it the data
+ * @nr_headers:	how many there are in what vsock_map_rx_headers() returned
+ * @nr_pages:	how many pages were placed, that of headers included
+ *
+ * Context: task, may sleep.
+ * Return: 0, or why it wasn't all of them: -ENOMEM, or -EBUSY when there is
+ * another page.
+ */
+int vsock_map_rx_place(struct vsock_sock *vsk, struct vm_area_struct *vma,
+		       unsigned long address, unsigned int nr_headers,
+		       unsigned long *nr_pages)
+{
+	struct vsock_rx_window *window = vma->vm_private_data;
+	const struct vsock_rx_hdr *hdr = page_address(window->headers);
+	struct rx_batch batch __uninitialized;
+	struct rx_pos pos;
+	unsigned int i;
+	int ret, err;
+
+	*nr_pages = 0;
+	/* state() said that there is data */
+	if (WARN_ON_ONCE(nr_headers && !(vsk->transport && vsk->transport->rx_queue)))
+		return -EINVAL;
+
+	batch.vma = vma;
+	batch.address = address;
+	batch.placed = 0;
+	batch.nr = 0;
+	batch.ours = 0;
+	window->nr_headers = nr_headers;
+	ret = rx_add(&batch, window->headers, false);
+	if (nr_headers) {
+		pos.queue = vsk->transport->rx_queue(vsk);
+		pos.skb = pos.queue->next;
+		pos.offset = VIRTIO_VSOCK_SKB_CB(pos.skb)->offset;
+	}
+
+	for (i = 0; i < nr_headers && !ret; i++) {
+		bool copied = hdr[i].flags & VSOCK_RX_HDR_COPIED;
+		u32 left = hdr[i].length;
+
+		while (left && !ret) {
+			u32 len = min_t(u32, left, PAGE_SIZE);
+
+			if (copied)
+				ret = rx_add(&batch, rx_copy_page(&pos, len), true);
+			else
+				ret = rx_add(&batch, rx_own_page(&pos, len), false);
+			left -= len;
+		}
+	}
+
+	/* What comes before a page that there's no memory for is delivered */
+	err = rx_flush(&batch);
+	*nr_pages = batch.placed;
+	return err ?: ret;
+}
+EXPORT_SYMBOL_GPL(vsock_map_rx_place);
