@@ -1,7 +1,7 @@
 #!/bin/busybox sh
 # shellcheck shell=dash
 # SPDX-License-Identifier: GPL-2.0
-# The first process of bare.py's guest: load the module, run /command, say how that ended.
+# The first process of bare.py's guest: load the modules, run /command, say how that ended.
 # Status: the command's own, 97 when the module does not load.
 
 /bin/busybox --install -s /bin
@@ -19,9 +19,11 @@ for line in 1 2 3; do
 done
 exec >/dev/ttyS1 2>/dev/ttyS3
 
-if [ -f /module.ko ] && ! insmod /module.ko; then
-	status=97
-else
+status=0
+for module in /modules/*.ko; do
+	[ ! -f "$module" ] || insmod "$module" || status=97
+done
+if [ $status = 0 ]; then
 	bash /command </dev/null
 	status=$?
 fi

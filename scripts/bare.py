@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import vm
-from build import Image
+from build import MODULES, Image
 from common import PROJECT, Fail, output
 from cpio import end, record
 
@@ -65,10 +65,11 @@ class BareRun(vm.Run):
         found = dict(host_files()) | files
         found |= {"init": PROJECT / "scripts/bare-init.sh", "command": self.folder / "command"}
         if self.settings.module and self.image.modules and self.image.flavour.patched:
-            module = next(Path(self.image.modules).rglob(f"{vm.MODULE}.ko"), None)
-            if not module:
-                raise Fail(f"{self.image.folder} has no {vm.MODULE}.ko; remove the folder, and it is made again")
-            found["module.ko"] = module
+            for name in MODULES:
+                module = next(Path(self.image.modules).rglob(f"{name}.ko"), None)
+                if not module:
+                    raise Fail(f"{self.image.folder} has no {name}.ko; remove the folder, and it is made again")
+                found[f"modules/{name}.ko"] = module
         (self.folder / "initramfs").write_bytes(archive(found))
 
     def command(self, accel: str, interactive: bool) -> list[str]:

@@ -13,6 +13,7 @@ import arm64
 import graft
 import jumps
 import plants
+import source
 from cache import digest, files_digest, lock, made_whole, prune, write_if_changed
 from common import Fail, PROJECT, Step, cache_dir, log, need_space, output, run, say
 from flavour import Flavour
@@ -21,6 +22,8 @@ from toolchain import Toolchain
 
 RECIPE = "1"
 KEEP = 12
+# The modules of the project, and what they are called in Kconfig
+MODULES = {"io_uring_notif": "IO_URING_NOTIF", "vsock_map_rx": "VSOCK_MAP_RX"}
 OBJECT = re.compile(r"^  (CC|AS|HOSTCC|HOSTLD|RUSTC|RUSTC L|BINDGEN|LD|AR)(\s+\[M\])?\s+\S+$")
 
 
@@ -83,7 +86,7 @@ def configure(tree: Tree, tools: Toolchain, flavour: Flavour, out: Path,
               options: Mapping[str, str] | None = None) -> None:
     """Make .config from tinyconfig, the fragments and `options` when any of them, or a compiler, has changed."""
     own = {f"CONFIG_{name}": value for name, value in (options or {}).items()}
-    kconfig = [str(p) for p in (tree.src / "Kconfig", tree.src / graft.WHERE / "Kconfig")]
+    kconfig = [str(tree.src / "Kconfig"), *(str(tree.src / place / "Kconfig") for place in source.PLACES)]
     key = digest([tools.ident(), files_digest(flavour.fragments(), PROJECT), *kconfig, str(own),
                   *(Path(p).read_bytes() if Path(p).exists() else b"" for p in kconfig),
                   (tree.src / "io_uring/Kconfig").read_bytes() if (tree.src / "io_uring/Kconfig").exists() else b""])
@@ -162,12 +165,13 @@ def install_image(tree: Tree, tools: Toolchain, flavour: Flavour, out: Path, fol
             "make modules_install", tools.env())
         for link in (temp / "lib/modules").glob("*/build"):
             link.unlink()
-        module = next((temp / "lib/modules").rglob("io_uring_notif.ko"), None)
-        if flavour.patched and not module:
-            raise Fail(f"the {flavour.name} kernel has no module io_uring_notif.ko; see what CONFIG_IO_URING_NOTIF is "
-                       f"in {out}/.config, and {log().path}")
-        if module:
-            jumps.check(module)
+        for name, option in MODULES.items():
+            module = next((temp / "lib/modules").rglob(f"{name}.ko"), None)
+            if flavour.patched and not module:
+                raise Fail(f"the {flavour.name} kernel has no module {name}.ko; see what CONFIG_{option} is "
+                           f"in {out}/.config, and {log().path}")
+            if module:
+                jumps.check(module)
         write_if_changed(temp / "info.json", json.dumps(
             {"kernel": tree.version, "tools": tools.ident(), "source": str(tree.src), "build": str(out)}).encode())
 

@@ -17,7 +17,7 @@ from cache import lock
 from check import Checks
 from common import Fail, Step, log, need_space
 from flavour import FLAVOURS
-from source import Tree
+from source import PLACES, Tree
 
 # On top of these every variant has its options
 FLAVOUR = "release"
@@ -49,16 +49,25 @@ def link(inline: str, notif: str) -> Variant:
                    {"RUST": "y", "IO_URING_NOTIF": notif, "RUST_INLINE_HELPERS": inline}, True)
 
 
+def receive(vsock: str, notif: str) -> Variant:
+    """A kernel with or without zero-copy receive on vsock, where the other module differs."""
+    return Variant(f"VSOCK_MAP_RX={vsock}, IO_URING_NOTIF={notif}",
+                   {"RUST": "y", "IO_URING_NOTIF": notif, "RUST_INLINE_HELPERS": "y", "VSOCK_MAP_RX": vsock}, True)
+
+
 # Neighbours differ least
 VARIANTS = (
     link("y", "m"), link("y", "y"), link("y", "n"), link("n", "n"), link("n", "y"), link("n", "m"),
+    receive("n", "m"), receive("m", "n"), receive("y", "n"),
+    Variant("VSOCKETS=m, vhost", {"IO_URING_NOTIF": "m", "VSOCKETS": "m", "VSOCK_MAP_RX": "m", "VHOST_MENU": "y",
+                                  "VHOST_VSOCK": "m"}),
     Variant("tracepoints off", {"IO_URING_NOTIF": "m", "FTRACE": "n", "ENABLE_DEFAULT_TRACERS": "n",
                                 "TRACEPOINTS": "n"}),
     Variant("mitigations, retpolines", {"IO_URING_NOTIF": "m", "CPU_MITIGATIONS": "y", "MITIGATION_RETPOLINE": "y",
                                         "MITIGATION_RETHUNK": "y"}),
     Variant("PREEMPT_RT", {"IO_URING_NOTIF": "m", "EXPERT": "y", "PREEMPT_RT": "y"}),
     Variant("IO_URING=n", {"IO_URING": "n", "IO_URING_NOTIF": "n"}),
-    Variant("NET=n", {"NET": "n", "IO_URING_NOTIF": "n"}),
+    Variant("NET=n", {"NET": "n", "IO_URING_NOTIF": "n", "VSOCK_MAP_RX": "n"}),
 )
 
 
@@ -72,7 +81,7 @@ def objects(variant: Variant, names: Iterable[str]) -> list[str]:
     folders = ["io_uring/"] if variant.has("IO_URING") else []
     files = [name.removesuffix(".c") + ".o" for name in names
              if name.endswith(".c") and not name.startswith(NO_OBJECTS)
-             and (variant.has("NET") or not name.startswith("net/"))]
+             and (variant.has("NET") or not name.startswith(("net/", "drivers/vhost/")))]
     return folders + sorted({*files, *USERS})
 
 
@@ -81,13 +90,14 @@ def targets(variant: Variant, names: Iterable[str]) -> list[str]:
     if not variant.linked:
         return objects(variant, names)
     # Only a module needs modpost to find what it imports
-    return ["vmlinux", "modules"] if variant.options["IO_URING_NOTIF"] == "m" else ["vmlinux"]
+    modules = "m" in (variant.options["IO_URING_NOTIF"], variant.options.get("VSOCK_MAP_RX", "m"))
+    return ["vmlinux", "modules"] if modules else ["vmlinux"]
 
 
 def forget(out: Path, names: Iterable[str]) -> None:
     """Remove the objects of our files: they are compiled again, and warn again."""
     ours = [out / (name.removesuffix(".c") + ".o") for name in names if name.endswith(".c")]
-    for path in [*ours, *(out / graft.WHERE).rglob("*.o")]:
+    for path in [*ours, *(path for place in PLACES for path in (out / place).rglob("*.o"))]:
         path.unlink(missing_ok=True)
 
 
@@ -104,7 +114,8 @@ def blocks(lines: Iterable[str]) -> Iterator[list[str]]:
 
 def warnings(lines: Iterable[str], names: Iterable[str]) -> list[str]:
     """What the compilers and the linker warn of in our files; others' warnings are theirs."""
-    ours = re.compile("|".join([f"{graft.WHERE}/", r"\bio_notif", *(rf"\b{re.escape(n)}\b" for n in names)]))
+    ours = re.compile("|".join([*(f"{place}/" for place in PLACES), r"\bio_notif", r"\bvsock_map_rx",
+                                *(rf"\b{re.escape(n)}\b" for n in names)]))
     found: list[str] = []
     for block in blocks(lines):
         at = next((n for n, line in enumerate(block) if WARNING.search(line)), None)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The graft: this folder becomes io_uring/notif/ of a kernel tree, patches/ change the rest.
+"""The graft: this folder becomes io_uring/notif/ of a kernel tree, vsock/ its neighbour, patches/ change the rest.
 
 Without git, as a tree may be an unpacked archive; and file by file, so that make builds only what changed.
 """
@@ -15,23 +15,32 @@ from collections.abc import Callable
 from pathlib import Path
 
 import plants
+import source
 from cache import made_whole, write_if_changed
 from common import Fail, PROJECT
 from source import Tree, check_kernel
 
-WHERE = "io_uring/notif"
+# A folder of the project, and where in a kernel tree it goes; the first one is the project itself
+PLACES = dict(zip(("", "vsock"), source.PLACES, strict=True))
+WHERE = PLACES[""]
 KERNEL_PARTS = ("Kbuild", "Kconfig", "rust", "shim")
 ALL_PARTS = (*KERNEL_PARTS, "selftests")
 OUTPUT = re.compile(r"(^|/)(\.|__pycache__/)|\.(o|ko|pyc|cmd|d)$")
 
 
+def in_tree(parts: tuple[str, ...] = ALL_PARTS, project: Path = PROJECT) -> dict[str, Path]:
+    """The files of the project that belong to a kernel tree, by their names there, sorted."""
+    found: dict[str, Path] = {}
+    for home, place_ in PLACES.items():
+        for path in (project / home / part for part in parts):
+            files = [p for p in path.rglob("*") if p.is_file()] if path.is_dir() else [path] if path.is_file() else []
+            found |= {f"{place_}/{p.relative_to(project / home)}": p for p in files}
+    return {name: path for name, path in sorted(found.items()) if not OUTPUT.search(str(path.relative_to(project)))}
+
+
 def project_files(parts: tuple[str, ...] = ALL_PARTS, project: Path = PROJECT) -> list[Path]:
     """The files of the project that belong to a kernel tree, sorted."""
-    found: list[Path] = []
-    for part in parts:
-        path = project / part
-        found += [p for p in path.rglob("*") if p.is_file()] if path.is_dir() else [path] if path.is_file() else []
-    return sorted(p for p in found if not OUTPUT.search(str(p.relative_to(project))))
+    return sorted(in_tree(parts, project).values())
 
 
 def grafted(file: Path, project: Path = PROJECT) -> bytes:
@@ -98,11 +107,10 @@ def sync(tree: Tree, project: Path = PROJECT) -> int:
         changed += place(tree.src / name, original.read_bytes() if original.exists() else None)
     for name, data in patched.items():
         changed += place(tree.src / name, data)
-    home = tree.src / WHERE
-    files = {home / p.relative_to(project): p for p in project_files(project=project)}
+    files = {tree.src / name: file for name, file in in_tree(project=project).items()}
     for target, file in files.items():
         changed += write_if_changed(target, grafted(file, project), file.stat().st_mode & 0o777)
-    for old in list(home.rglob("*")):
+    for old in [path for place_ in PLACES.values() for path in (tree.src / place_).rglob("*")]:
         if old.is_file() and old not in files:
             old.unlink()
             changed += 1
@@ -118,7 +126,8 @@ def unpatched(tree: Tree) -> Tree:
         # Files are shared: whoever changes one puts a new file in its place (write_if_changed)
         with made_whole(plain.src) as temp:
             shutil.copytree(tree.src, temp, copy_function=os.link, symlinks=True, dirs_exist_ok=True)
-    shutil.rmtree(plain.src / WHERE, ignore_errors=True)
+    for place_ in PLACES.values():
+        shutil.rmtree(plain.src / place_, ignore_errors=True)
     for name in tree.once_patched():
         original = tree.pristine(name)
         place(plain.src / name, original.read_bytes() if original.exists() else None)
@@ -157,13 +166,13 @@ def graft(ksrc: Path, project: Path = PROJECT) -> None:
         if (ksrc / name).exists():
             (record / "orig" / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ksrc / name, record / "orig" / name)
-    files = {str(p.relative_to(project)): p for p in project_files(project=project)}
+    files = in_tree(project=project)
     # The record is whole before the first change: an interrupted graft can be taken out
     write_if_changed(record / "record.json", json.dumps({
         "patched": {n: [sha(content(ksrc / n)), sha(d)] for n, d in patched.items()},
         "added": {n: sha(p.read_bytes()) for n, p in files.items()}}, indent=1).encode())
     for name, file in files.items():
-        write_if_changed(home / name, file.read_bytes(), file.stat().st_mode & 0o777)
+        write_if_changed(ksrc / name, file.read_bytes(), file.stat().st_mode & 0o777)
     for name, data in patched.items():
         place(ksrc / name, data)
 
@@ -185,10 +194,11 @@ def ungraft(ksrc: Path) -> None:
         if sha(content(ksrc / name)) not in (old, new):
             raise Fail(f"{ksrc / name} was changed after the graft; undo that change first, or keep it elsewhere")
     for name, new in known["added"].items():
-        if sha(content(home / name)) not in (new, ""):
-            raise Fail(f"{home / name} was changed after the graft; keep it elsewhere and remove it first")
+        if sha(content(ksrc / name)) not in (new, ""):
+            raise Fail(f"{ksrc / name} was changed after the graft; keep it elsewhere and remove it first")
     for name, (old, _) in known["patched"].items():
         (ksrc / name).unlink(missing_ok=True)
         if old:
             shutil.copy2(record / "orig" / name, ksrc / name)
-    shutil.rmtree(home)
+    for place_ in reversed(PLACES.values()):
+        shutil.rmtree(ksrc / place_, ignore_errors=place_ != WHERE)

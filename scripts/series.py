@@ -13,22 +13,29 @@ from pathlib import Path
 
 import graft
 from common import Fail, PROJECT, output
-from source import Tree
+from source import PLACES, Tree
 
 # Pages have the place here that they get in the kernel, and a line in the table of contents there
 PAGES = "Documentation/networking"
 TOCTREE, BEFORE = f"{PAGES}/index.rst", "   iou-zcrx\n"
+NOTIF, MAPRX = PLACES
 # The files come first: no build reads them before the last patches hook them in
 GROUPS = (
-    (("shim",), "io_uring/notif: add the C shim of notification slots",
+    (NOTIF, ("shim",), "io_uring/notif: add the C shim of notification slots",
      "The shim is what io_uring calls when a request names a notification slot. It\n"
      "owns no policy and no state: it hands every call to the module's operations."),
-    (("rust", "Kbuild", "Kconfig"), "io_uring/notif: add notification slots, in Rust",
+    (NOTIF, ("rust", "Kbuild", "Kconfig"), "io_uring/notif: add notification slots, in Rust",
      "Slots, notifiers and their completion: one CQE tells that the kernel has let go\n"
      "of the pages of any number of zero-copy sends."),
-    (("selftests",), "io_uring/notif: add selftests", "They drive the module through io_uring, over veth and real NICs."),
-    ((PAGES,), "Documentation: networking: add notification slots of io_uring",
+    (NOTIF, ("selftests",), "io_uring/notif: add selftests", "They drive the module through io_uring, over veth and real NICs."),
+    (NOTIF, (PAGES,), "Documentation: networking: add notification slots of io_uring",
      "What a program does with notification slots, and how they work."),
+    (MAPRX, ("shim",), "vsock: add the C shim of zero-copy receive",
+     "The shim is what vsock calls when a socket opts in, is mapped or receives. It\n"
+     "maps pages, and owns no policy."),
+    (MAPRX, ("rust", "Kbuild", "Kconfig"), "vsock: add zero-copy receive, in Rust",
+     "Which packets go to which page of a mapping, and what becomes of a receive that\n"
+     "fails."),
 )
 
 
@@ -70,12 +77,12 @@ class Repository:
             raise Fail(f"patches/{patch.name} does not apply with git am; make it with git format-patch")
 
 
-def place(parts: tuple[str, ...], root: Path) -> bool:
+def place(where: str, parts: tuple[str, ...], root: Path) -> bool:
     """Put files of the project where the kernel has them; whether there are any."""
-    files = graft.project_files(parts)
-    for file in files:
+    files = {name: file for name, file in graft.in_tree(parts).items() if name.startswith(f"{where}/")}
+    for placed, file in files.items():
         name = file.relative_to(PROJECT)
-        target = root / name if name.is_relative_to(PAGES) else root / graft.WHERE / name
+        target = root / name if name.is_relative_to(PAGES) else root / placed
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(file, target)
         if name.is_relative_to(PAGES):
@@ -97,8 +104,8 @@ def write(tree: Tree, out: Path) -> Path:
                 shutil.copyfile(tree.pristine(name), repository.folder / name)
         repository.commit(f"Linux {tree.version}", "The base of the series.")
         base = repository.git("rev-parse", "HEAD").strip()
-        for parts, subject, body in GROUPS:
-            if place(parts, repository.folder):
+        for where, parts, subject, body in GROUPS:
+            if place(where, parts, repository.folder):
                 repository.commit(subject, body)
         for patch in patches:
             repository.am(patch)

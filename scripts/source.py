@@ -14,6 +14,8 @@ from cache import digest, lock, made_whole
 from common import Fail, Step, cache_dir, failure, log, need_space, output, say, stop
 
 SERIES = "7.3"
+# Where the graft goes, see graft.py
+PLACES = ("io_uring/notif", "net/vmw_vsock/maprx")
 FILES_IN_TREE = 102339
 
 
@@ -127,7 +129,7 @@ def source_files(ksrc: Path) -> list[str]:
     else:
         names = [os.path.relpath(os.path.join(folder, name), ksrc)
                  for folder, _, files in os.walk(ksrc) for name in files]
-    return [n for n in names if n and not n.startswith("io_uring/notif/")]
+    return [n for n in names if n and not n.startswith(tuple(f"{place}/" for place in PLACES))]
 
 
 def farm(ksrc: Path) -> Tree:
@@ -163,8 +165,7 @@ def farm(ksrc: Path) -> Tree:
 def remove_stale(tree: Tree, wanted: set[str]) -> None:
     """Remove from a farm the links of files that the user's tree no longer has."""
     for folder, folders, names in os.walk(tree.src):
-        if folder == str(tree.src / "io_uring"):
-            folders[:] = [f for f in folders if f != "notif"]
+        folders[:] = [f for f in folders if os.path.relpath(os.path.join(folder, f), tree.src) not in PLACES]
         for name in names:
             path = os.path.join(folder, name)
             if path not in wanted:

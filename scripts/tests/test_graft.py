@@ -43,7 +43,7 @@ class GraftTest(unittest.TestCase):
             (self.tree / name).parent.mkdir(parents=True, exist_ok=True)
             (self.tree / name).write_text(text, encoding="utf-8")
             os.utime(self.tree / name, (1000, 1000))
-        for name in ("Kbuild", "rust/slot.rs", "patches/0001-a.patch"):
+        for name in ("Kbuild", "rust/slot.rs", "vsock/Kbuild", "patches/0001-a.patch"):
             (self.project / name).parent.mkdir(parents=True, exist_ok=True)
             (self.project / name).write_text(name, encoding="utf-8")
         self.set_patch(patch("line 10", "line ten"))
@@ -62,6 +62,7 @@ class GraftTest(unittest.TestCase):
         graft.graft(self.tree, self.project)
         self.assertIn("line ten", self.net())
         self.assertTrue((self.tree / "io_uring/notif/rust/slot.rs").exists())
+        self.assertTrue((self.tree / "net/vmw_vsock/maprx/Kbuild").exists())
         graft.ungraft(self.tree)
         self.assertEqual(snapshot(self.tree), self.before)
 
@@ -104,7 +105,7 @@ class GraftTest(unittest.TestCase):
         os.makedirs(folder)
         os.rename(self.tree, folder / "src")
         tree = Tree(folder, "7.3.4")
-        self.assertEqual(graft.sync(tree, self.project), 3)
+        self.assertEqual(graft.sync(tree, self.project), 4)
         self.assertIn("line ten", self.net(tree.src))
         self.assertEqual(graft.sync(tree, self.project), 0)
         self.set_patch(patch("line 10", "line X"))
