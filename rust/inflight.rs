@@ -36,8 +36,8 @@ use kernel::{
 /// How many idle notifiers a ring keeps.
 const MAX_IDLE: usize = 1024;
 
-/// How many lanes a ring has to tasks with notifiers in flight. Lanes of tasks that have exited count too,
-/// and keep the `task_struct`.
+/// How many lanes a ring has to tasks with notifiers in flight. Lanes of tasks that have exited
+/// count too, and keep the `task_struct`.
 const MAX_LANES: usize = 1024;
 
 /// How many slots are flushed before others get a chance to run.
@@ -66,8 +66,8 @@ pub(crate) struct InFlight<'ring> {
     /// To be used again, up to [`MAX_IDLE`].
     idle: Chain<Idle<'ring>>,
     nr_idle: usize,
-    /// Lanes to the tasks that attach requests, that of the last one to attach first. One lane if only
-    /// the submitter task completes requests.
+    /// Lanes to the tasks that attach requests, that of the last one to attach first. One lane if
+    /// only the submitter task completes requests.
     lanes: KVec<Lane<'ring>>,
 }
 
@@ -140,8 +140,8 @@ impl<'ring> InFlight<'ring> {
         Ok(idle.attach(self.ids.next(), lane, from, terms, share))
     }
 
-    /// [`InFlight::attach_first`], if there's all that it takes: the lane to the current task, and a
-    /// notifier to use again.
+    /// [`InFlight::attach_first`], if there's all that it takes: the lane to the current task, and
+    /// a notifier to use again.
     #[inline(always)]
     pub(crate) fn attach_only(
         &mut self,
@@ -181,8 +181,8 @@ impl<'ring> InFlight<'ring> {
         let index = match lanes.iter().position(Lane::is_current) {
             Some(index) => index,
             None => {
-                // Tasks come and go: lanes without a notifier in flight go as another one comes. Idle
-                // notifiers keep the lane that they went by last.
+                // Tasks come and go: lanes without a notifier in flight go as another one comes.
+                // Idle notifiers keep the lane that they went by last.
                 self.idle = Chain::new();
                 self.nr_idle = 0;
                 lanes.retain(|lane| lane.is_used());
@@ -245,8 +245,8 @@ impl<'ring> InFlight<'ring> {
         lock.request_post();
     }
 
-    /// Posts a batch of those that have completed, and passes each to `posting` before. Whether there
-    /// are any to be settled.
+    /// Posts a batch of those that have completed, and passes each to `posting` before. Whether
+    /// there are any to be settled.
     #[inline]
     pub(crate) fn post(
         &mut self,
@@ -271,8 +271,8 @@ impl<'ring> InFlight<'ring> {
 
     /// Ends what was posted. Whether there's more to post.
     ///
-    /// Only after the CQEs of the requests, as that of the tag of a buffer may follow from this; and
-    /// without the lock of the CQ, as it may sleep.
+    /// Only after the CQEs of the requests, as that of the tag of a buffer may follow from this;
+    /// and without the lock of the CQ, as it may sleep.
     #[inline]
     pub(crate) fn settle(&mut self, lock: &mut Locked<'ring>) -> bool {
         while let Some(completed) = self.posted.pop_front() {

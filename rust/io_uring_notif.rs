@@ -5,10 +5,11 @@
 //! Any number of zero-copy sends attach to the notifier in a slot. Flushing the slot makes the
 //! ring post one CQE when the kernel has let go of the memory of all of them.
 //!
-//! Policy, without `unsafe`: [`slot`] (the table that a program registers), [`notifier`] (the states
-//! of a notifier), [`inflight`] (notifiers between their first request and their CQE), [`ring`]
-//! (all that a ring has of them), [`kbuf`] (what kernel-owned buffers may hold). It stands on [`sys`], the abstractions over io_uring's and the
-//! network stack's C; [`ops`] is what io_uring calls.
+//! Policy, without `unsafe`: [`slot`] (the table that a program registers), [`notifier`] (the
+//! states of a notifier), [`inflight`] (notifiers between their first request and their CQE),
+//! [`ring`] (all that a ring has of them), [`kbuf`] (what kernel-owned buffers may hold). It stands
+//! on [`sys`], the abstractions over io_uring's and the network stack's C; [`ops`] is what io_uring
+//! calls.
 //!
 //! Locks, references and contexts are described in `Documentation/networking/iou-notif.rst`.
 //!

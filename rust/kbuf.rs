@@ -2,9 +2,10 @@
 
 //! Kernel-owned buffers, which IORING_OP_GET_BUF fills: what they may hold.
 //!
-//! A buffer is [`Filling`] until it is [`Sealed`]. What it holds counts against RLIMIT_MEMLOCK all the
-//! time, as whole compound pages: a segment of one byte may keep 32 KiB. Neighbours in one of them
-//! count once. While it is filled some more may count, so that not each segment has to be asked for.
+//! A buffer is [`Filling`] until it is [`Sealed`]. What it holds counts against RLIMIT_MEMLOCK all
+//! the time, as whole compound pages: a segment of one byte may keep 32 KiB. Neighbours in one of
+//! them count once. While it is filled some more may count, so that not each segment has to be
+//! asked for.
 
 use crate::sys::{
     Charge,
@@ -26,7 +27,8 @@ pub(crate) enum Place {
 }
 
 impl Place {
-    /// Fails with `EBUSY` unless a buffer may go there. `replace`: the program gives up what it took.
+    /// Fails with `EBUSY` unless a buffer may go there. `replace`: the program gives up what it
+    /// took.
     pub(crate) fn admit(self, replace: bool) -> Result {
         match self {
             Self::Empty => Ok(()),
@@ -62,8 +64,8 @@ impl Filling {
         Ok(pages)
     }
 
-    /// The buffer is full, or there is no more, and it doesn't hold `spare` of the pages that count.
-    /// `None`: it holds nothing.
+    /// The buffer is full, or there is no more, and it doesn't hold `spare` of the pages that
+    /// count. `None`: it holds nothing.
     pub(crate) fn seal(mut self, spare: u32) -> Option<Sealed> {
         self.charge.sub(spare);
         self.charge.seal()

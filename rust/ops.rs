@@ -94,8 +94,8 @@ impl Drop for Registered {
 ///
 /// # Safety
 ///
-/// `ctx` must be valid with its `uring_lock` held and `ctx->notif` set, and the caller must not call
-/// this function in `f`.
+/// `ctx` must be valid with its `uring_lock` held and `ctx->notif` set, and the caller must not
+/// call this function in `f`.
 #[inline(always)]
 unsafe fn with_ring<T>(
     ctx: *mut bindings::io_ring_ctx,
@@ -203,15 +203,15 @@ unsafe extern "C" fn update(
 
 /// # Safety
 ///
-/// See the module. The list from `first` to `last` is of notifiers that came by a lane of the ring, and
-/// the caller gives them up.
+/// See the module. The list from `first` to `last` is of notifiers that came by a lane of the ring,
+/// and the caller gives them up.
 unsafe extern "C" fn deliver(
     ctx: *mut bindings::io_ring_ctx,
     first: *mut bindings::llist_node,
     last: *mut bindings::llist_node,
 ) {
-    // SAFETY: The caller holds the lock, and there is `ctx->notif` while a notifier is in flight. What
-    // came by the lane has completed.
+    // SAFETY: The caller holds the lock, and there is `ctx->notif` while a notifier is in flight.
+    // What came by the lane has completed.
     unsafe {
         with_ring(ctx, |ring, lock| {
             ring.deliver(Chain::from_raw(first, last), lock)
@@ -226,8 +226,8 @@ unsafe extern "C" fn deliver_link(
     ctx: *mut bindings::io_ring_ctx,
     link: *mut bindings::io_notif_link,
 ) {
-    // SAFETY: The caller holds the lock, and there is `ctx->notif` while the link has notifiers, which
-    // are all of the ring.
+    // SAFETY: The caller holds the lock, and there is `ctx->notif` while the link has notifiers,
+    // which are all of the ring.
     unsafe {
         with_ring(ctx, |ring, lock| {
             ring.deliver(sys::end_link(link, lock), lock)

@@ -90,8 +90,8 @@ impl<'ring> Ring<'ring> {
 
     /// IORING_REGISTER_NOTIFIERS
     ///
-    /// Fails with `EBUSY` when there are slots, as [`RegisterArg::read`] and [`Table::read`] do, and
-    /// with `EINVAL` when a sequence number could be taken for the size of a CQE.
+    /// Fails with `EBUSY` when there are slots, as [`RegisterArg::read`] and [`Table::read`] do,
+    /// and with `EINVAL` when a sequence number could be taken for the size of a CQE.
     pub(crate) fn register(
         &mut self,
         arg: UserPtr,
@@ -129,7 +129,8 @@ impl<'ring> Ring<'ring> {
     }
 
     /// Attaches a request, if that is all there is to be done: it is neither the first one of a
-    /// notifier nor the last one, has no pages to be accounted, and nobody traces it. Or says how to.
+    /// notifier nor the last one, has no pages to be accounted, and nobody traces it. Or says how
+    /// to.
     #[inline(always)]
     pub(crate) fn attach_another(
         &mut self,
@@ -160,8 +161,8 @@ impl<'ring> Ring<'ring> {
         Ok(active.attach(share, lock))
     }
 
-    /// Attaches a request that is the only one of its notifier, if that is all there is to be done: it
-    /// has no pages to be accounted, nobody traces it, and nothing has to be made for it.
+    /// Attaches a request that is the only one of its notifier, if that is all there is to be done:
+    /// it has no pages to be accounted, nobody traces it, and nothing has to be made for it.
     #[inline(always)]
     pub(crate) fn attach_only(
         &mut self,
@@ -249,8 +250,8 @@ impl<'ring> Ring<'ring> {
         Ok(attached)
     }
 
-    /// Counts pages against RLIMIT_MEMLOCK. If that is refused, slots that flush themselves do it now,
-    /// so that what they lock comes back.
+    /// Counts pages against RLIMIT_MEMLOCK. If that is refused, slots that flush themselves do it
+    /// now, so that what they lock comes back.
     #[cold]
     fn account(&mut self, pages: usize, lock: &mut Locked<'ring>) -> Result<LockedPages<'ring>> {
         lock.account(pages).inspect_err(|_| {
@@ -287,8 +288,8 @@ impl<'ring> Ring<'ring> {
         }
     }
 
-    /// Flushes the slots `off` to `off + len`, and sets the tag of their next notifiers unless it is
-    /// 0. IORING_RSRC_UPDATE_NOTIF. Returns how many notifiers were flushed.
+    /// Flushes the slots `off` to `off + len`, and sets the tag of their next notifiers unless it
+    /// is 0. IORING_RSRC_UPDATE_NOTIF. Returns how many notifiers were flushed.
     ///
     /// Fails with `EINVAL` without slots, and as [`Table::range`] does.
     pub(crate) fn update(

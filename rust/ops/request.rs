@@ -143,15 +143,15 @@ unsafe extern "C" fn attach_any(
 
 /// # Safety
 ///
-/// See [`super`]. A request is attached to `notif`, and the caller gives up a reference to `node`, a
-/// registered buffer of the ring's.
+/// See [`super`]. A request is attached to `notif`, and the caller gives up a reference to `node`,
+/// a registered buffer of the ring's.
 pub(super) unsafe extern "C" fn pin(
     ctx: *mut bindings::io_ring_ctx,
     notif: *mut bindings::io_notif_head,
     node: *mut bindings::io_rsrc_node,
 ) -> c_int {
-    // SAFETY: The caller holds the lock, and there is `ctx->notif`. The request stays attached, and the
-    // caller passes a reference to a buffer of the same ring.
+    // SAFETY: The caller holds the lock, and there is `ctx->notif`. The request stays attached, and
+    // the caller passes a reference to a buffer of the same ring.
     let kept = unsafe {
         with_ring(ctx, |_, lock| {
             let kept = peek(notif, lock).keep(Buffer::from_raw(node), lock);

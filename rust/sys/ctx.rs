@@ -17,9 +17,9 @@ use kernel::{
 
 /// Binds a value to one ring.
 ///
-/// Each call of io_uring's into the module has a lifetime `'ring` of its own, which all that belongs
-/// to the ring is bound to. No lifetime is a part of another: what belongs to one ring can't be used
-/// with the lock of another one. The compiler refuses this:
+/// Each call of io_uring's into the module has a lifetime `'ring` of its own, which all that
+/// belongs to the ring is bound to. No lifetime is a part of another: what belongs to one ring
+/// can't be used with the lock of another one. The compiler refuses this:
 ///
 /// ```compile_fail
 /// fn flush<'a, 'b>(slot: &mut Slot<'a>, other: &mut Locked<'b>) {
@@ -30,8 +30,8 @@ pub(super) type Brand<'ring> = PhantomData<fn(&'ring ()) -> &'ring ()>;
 
 /// Proof that the `uring_lock` of a ring is held.
 ///
-/// There is one for a ring at a time, so what a `&mut Locked` gives access to is not aliased. Nobody
-/// can keep it, or give it to another task:
+/// There is one for a ring at a time, so what a `&mut Locked` gives access to is not aliased.
+/// Nobody can keep it, or give it to another task:
 ///
 /// ```compile_fail
 /// fn keep<'ring>(lock: Locked<'ring>) -> impl Send {
@@ -203,8 +203,8 @@ impl<'a, 'ring> CqLocked<'a, 'ring> {
 ///
 /// # Invariants
 ///
-/// There is one value for a ring at a time, and no number twice while there's a notifier that has it
-/// or a buffer that knows of it.
+/// There is one value for a ring at a time, and no number twice while there's a notifier that has
+/// it or a buffer that knows of it.
 pub(crate) struct Ids<'ring> {
     last: u64,
     _brand: Brand<'ring>,
@@ -220,8 +220,8 @@ impl<'ring> Ids<'ring> {
     ///
     /// The ring must have no other value of this type, nor a notifier.
     pub(crate) unsafe fn new() -> Self {
-        // INVARIANT: By the safety requirements of this function. The buffers of notifiers that were
-        // before know of none, see `Buffer::put`.
+        // INVARIANT: By the safety requirements of this function. The buffers of notifiers that
+        // were before know of none, see `Buffer::put`.
         Self {
             last: 0,
             _brand: PhantomData,

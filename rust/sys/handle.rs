@@ -101,7 +101,8 @@ impl<'ring> Handle<'ring> {
         Ok(())
     }
 
-    /// Keeps a registered buffer until the notifier is settled, or gives it back when there's no room.
+    /// Keeps a registered buffer until the notifier is settled, or gives it back when there's no
+    /// room.
     #[inline]
     pub(crate) fn keep(
         &self,
@@ -121,8 +122,8 @@ impl<'ring> Handle<'ring> {
     /// The request that attached last is the one whose CQE the notifier is to post.
     #[inline]
     pub(crate) fn set_bearer(&self, _lock: &mut Locked<'ring>) {
-        // SAFETY: The notifier is shared, and the field is accessed under the lock that `_lock` proves
-        // is held.
+        // SAFETY: The notifier is shared, and the field is accessed under the lock that `_lock`
+        // proves is held.
         unsafe { (*self.head()).bearer = true }
     }
 

@@ -33,13 +33,13 @@ use kernel::{
 /// ring that `'ring` stands for.
 pub(crate) struct Lane<'ring>(NonNull<bindings::io_notif_lane>, Brand<'ring>);
 
-// SAFETY: The queue is lockless, references are counted atomically, and the reference to the task may
-// be dropped by any other.
+// SAFETY: The queue is lockless, references are counted atomically, and the reference to the task
+// may be dropped by any other.
 unsafe impl Send for Lane<'_> {}
 
 impl<'ring> Lane<'ring> {
-    /// Makes a lane for requests of the current task, whose `task_struct` it keeps. Task context, may
-    /// sleep. Fails with `ENOMEM`.
+    /// Makes a lane for requests of the current task, whose `task_struct` it keeps. Task context,
+    /// may sleep. Fails with `ENOMEM`.
     pub(crate) fn new(lock: &mut Locked<'ring>) -> Result<Self> {
         // SAFETY: The ring is valid.
         let lane = unsafe { bindings::io_notif_lane_alloc(lock.ctx()) };
@@ -55,7 +55,8 @@ impl<'ring> Lane<'ring> {
     /// Whether the lane leads to the current task, and to the program that it runs, or serves all.
     #[inline]
     pub(crate) fn is_current(&self) -> bool {
-        // SAFETY: The lane is valid, and its task and exec_id don't change. The current task is valid.
+        // SAFETY: The lane is valid, and its task and exec_id don't change. The current task is
+        // valid.
         unsafe { bindings::io_notif_lane_leads(self.0.as_ptr(), current!().as_ptr()) }
     }
 

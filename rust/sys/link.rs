@@ -4,9 +4,9 @@
 //!
 //! An skb carries one `ubuf_info`. When a request finds the last skb of its socket carrying that of
 //! another notifier, the skb gets a *link*, which has a `ubuf_info` of its own and holds both
-//! notifiers; a third is added to the link that is there. So a notifier waits for the skbs that have
-//! its pages, and for nothing else: it doesn't matter whether its slot has been flushed, nor of
-//! which ring it is.
+//! notifiers; a third is added to the link that is there. So a notifier waits for the skbs that
+//! have its pages, and for nothing else: it doesn't matter whether its slot has been flushed, nor
+//! of which ring it is.
 //!
 //! C header: [`include/linux/skbuff.h`](srctree/include/linux/skbuff.h)
 
@@ -44,8 +44,8 @@ static LINK_OPS: bindings::ubuf_info_ops = bindings::ubuf_info_ops {
     unlink_skb: None,
 };
 
-/// Makes an skb that carries one notifier, or a link, carry that of `ubuf` too; whether it is new there.
-/// Fails with `EEXIST`, for a fresh skb, when that can't be.
+/// Makes an skb that carries one notifier, or a link, carry that of `ubuf` too; whether it is new
+/// there. Fails with `EEXIST`, for a fresh skb, when that can't be.
 ///
 /// # Safety
 ///
@@ -58,8 +58,8 @@ unsafe fn link(
 ) -> Result<bool> {
     // SAFETY: The skb's reference keeps what it carries.
     let ops = unsafe { (*carried).ops };
-    // SAFETY: By the operations this is a notifier's or a link's, which the skb keeps. The socket is
-    // locked, so that nobody else adds members.
+    // SAFETY: By the operations this is a notifier's or a link's, which the skb keeps. The socket
+    // is locked, so that nobody else adds members.
     let mut link = unsafe {
         if ops == &raw const UBUF_OPS {
             let mut link = Unshared::with_room(2, &LINK_OPS)?;
@@ -143,8 +143,8 @@ pub(crate) unsafe extern "C" fn complete_link(ubuf: *mut bindings::ubuf_info, su
     }
 }
 
-/// `ubuf_info_ops::link_skb`: a request is about to add pages to `skb`. 1: the skb had nothing of the
-/// notifier, and [`unlink_skb`] takes it back. 0: it had.
+/// `ubuf_info_ops::link_skb`: a request is about to add pages to `skb`. 1: the skb had nothing of
+/// the notifier, and [`unlink_skb`] takes it back. 0: it had.
 ///
 /// Task context, with the socket locked. `-EEXIST` asks for a fresh skb.
 ///
@@ -161,7 +161,8 @@ pub(super) unsafe extern "C" fn link_skb(
     if carried == ubuf {
         return 0;
     }
-    // SAFETY: As above. The owner of a clone, as of a transmission that failed, looks at what it carries.
+    // SAFETY: As above. The owner of a clone, as of a transmission that failed, looks at what it
+    // carries.
     if unsafe { bindings::skb_cloned(skb) } != 0 {
         return EEXIST.to_errno();
     }
@@ -197,8 +198,8 @@ pub(super) unsafe extern "C" fn unlink_skb(
         unsafe { bindings::skb_zcopy_clear(skb, true) };
         return;
     }
-    // SAFETY: `link_skb()` has added the notifier to the skb's link, which nobody else has, and which
-    // the skb keeps.
+    // SAFETY: `link_skb()` has added the notifier to the skb's link, which nobody else has, and
+    // which the skb keeps.
     let mut link = ManuallyDrop::new(unsafe { Unshared::from_raw(carried) });
     let last = link.pop();
     debug_assert!(last.is_some_and(|member| member.ubuf() == ubuf));

@@ -57,8 +57,8 @@ pub(super) const MAX_MEMBERS: usize = room(MAX_SIZE);
 
 // The beginning of a link, which the network stack knows as its `ubuf_info`.
 //
-// INVARIANT: `room` references fit behind it, and the first `nr` are there. `ubuf.refcnt` counts the
-// skbs that carry the link. Unless `lane` is NULL all its notifiers go by it, which keep it.
+// INVARIANT: `room` references fit behind it, and the first `nr` are there. `ubuf.refcnt` counts
+// the skbs that carry the link. Unless `lane` is NULL all its notifiers go by it, which keep it.
 use kernel::bindings::io_notif_link as Link;
 
 const fn room(size: usize) -> usize {
@@ -163,7 +163,8 @@ impl Unshared {
         if nr == room {
             self.grow(room)?;
         }
-        // SAFETY: The link is ours, and there is room for the reference behind those that are there.
+        // SAFETY: The link is ours, and there is room for the reference behind those that are
+        // there.
         unsafe {
             let link = self.0.as_mut();
             let lane = member.notifier().lane();
@@ -212,8 +213,8 @@ impl Unshared {
         }
     }
 
-    /// No skb carries the link any more: drops its notifiers, or leaves many to their lane, if they have
-    /// a common one. They wait for it anyway. Any context.
+    /// No skb carries the link any more: drops its notifiers, or leaves many to their lane, if they
+    /// have a common one. They wait for it anyway. Any context.
     #[inline]
     pub(super) fn end(self) {
         // SAFETY: By the type invariants the link is ours.
@@ -242,8 +243,8 @@ impl Unshared {
 }
 
 impl Drop for Unshared {
-    /// Drops the notifiers, which go to their rings without another reference, and frees the link. Any
-    /// context.
+    /// Drops the notifiers, which go to their rings without another reference, and frees the link.
+    /// Any context.
     #[inline]
     fn drop(&mut self) {
         let mut run = Run::new();
@@ -259,7 +260,8 @@ impl Drop for Unshared {
 ///
 /// # Safety
 ///
-/// `link` must have been given to [`Unshared::end`], and its lane be one of the ring that is locked.
+/// `link` must have been given to [`Unshared::end`], and its lane be one of the ring that is
+/// locked.
 pub(crate) unsafe fn end_link<'ring>(
     link: *mut Link,
     _lock: &mut Locked<'ring>,

@@ -5,8 +5,8 @@
 //! A notifier is owned by one value, [`Idle`] or [`Completed`], or shared. It becomes shared with
 //! [`Idle::share`], which makes the first [`Handle`]. Sharing ends when the reference count of the
 //! `ubuf_info` drops to zero; whoever drops the last reference owns the notifier, which has
-//! completed. The handles together hold one of the references, and every skb and every link that has
-//! pages of the notifier's requests holds one (see [`super::ubuf`]).
+//! completed. The handles together hold one of the references, and every skb and every link that
+//! has pages of the notifier's requests holds one (see [`super::ubuf`]).
 
 use super::{
     buffer::Buffers,
@@ -50,20 +50,22 @@ use kernel::{
 ///
 /// # Invariants
 ///
-/// The notifier is one of the ring that the `'ring` of its owner or of a handle stands for. While it
-/// is shared
+/// The notifier is one of the ring that the `'ring` of its owner or of a handle stands for. While
+/// it is shared
 /// - `head.ubuf.refcnt` counts its references, and is not zero,
-/// - `head.lane`, `head.id`, `head.copy_below` and `head.flags` don't change, and no other notifier of
-///   the ring has the number `head.id`,
-/// - `head.bearer`, `handles`, `buffers` and `state` are accessed with the ring's `uring_lock` held.
+/// - `head.lane`, `head.id`, `head.copy_below` and `head.flags` don't change, and no other notifier
+///   of the ring has the number `head.id`,
+/// - `head.bearer`, `handles`, `buffers` and `state` are accessed with the ring's `uring_lock`
+///   held.
 ///
-/// `head.lane` is a reference to a lane of the ring, or NULL until the notifier is shared for the first
-/// time.
+/// `head.lane` is a reference to a lane of the ring, or NULL until the notifier is shared for the
+/// first time.
 #[repr(C)]
 pub(super) struct Notifier {
     head: Opaque<bindings::io_notif_head>,
     pub(super) handles: UnsafeCell<u32>,
-    // `'static` stands for no ring in particular: `'ring` says which one whenever they are accessed.
+    // `'static` stands for no ring in particular: `'ring` says which one whenever they are
+    // accessed.
     pub(super) buffers: UnsafeCell<Buffers<'static>>,
     pub(super) state: UnsafeCell<State<'static>>,
 }
@@ -154,7 +156,8 @@ impl Run {
     ///
     /// # Safety
     ///
-    /// The notifier must have been shared, and the caller must have dropped the last reference to it.
+    /// The notifier must have been shared, and the caller must have dropped the last reference to
+    /// it.
     #[inline]
     pub(super) unsafe fn push(&mut self, notifier: NonNull<Notifier>) {
         Total::CompletedTaskWork.count();
@@ -229,8 +232,8 @@ impl<'ring> Idle<'ring> {
 
     /// Shares the notifier: its `ubuf_info` may be passed to sockets.
     ///
-    /// Once completed, the notifier goes to the ring by `lane`, unless the ring itself drops the last
-    /// reference.
+    /// Once completed, the notifier goes to the ring by `lane`, unless the ring itself drops the
+    /// last reference.
     #[inline]
     pub(crate) fn share(
         mut self,

@@ -2,8 +2,8 @@
 
 //! Pages that count against RLIMIT_MEMLOCK while a kernel-owned buffer holds them.
 //!
-//! Other than [`LockedPages`](super::LockedPages) they are not bound to a ring and its lock: a buffer
-//! that was cloned goes with the last ring that has it.
+//! Other than [`LockedPages`](super::LockedPages) they are not bound to a ring and its lock: a
+//! buffer that was cloned goes with the last ring that has it.
 //!
 //! C header: [`io_uring/notif/shim/kbuf.h`](srctree/io_uring/notif/shim/kbuf.h)
 
@@ -50,8 +50,8 @@ impl Drop for Owner {
     }
 }
 
-/// Counts the kernel-owned buffers that a ring has made, wherever they are. Kept by the ring, and by
-/// each of them.
+/// Counts the kernel-owned buffers that a ring has made, wherever they are. Kept by the ring, and
+/// by each of them.
 pub(crate) struct Quota {
     owner: Owner,
     buffers: Atomic<usize>,
@@ -136,8 +136,8 @@ impl Charge {
         self.quota
             .pages
             .fetch_add((pages as usize).wrapping_neg(), Relaxed);
-        // SAFETY: The user is NULL or valid by the invariants of `Owner`; so many pages are counted,
-        // and aren't any more.
+        // SAFETY: The user is NULL or valid by the invariants of `Owner`; so many pages are
+        // counted, and aren't any more.
         unsafe { bindings::io_kbuf_uncharge(self.quota.owner.0, pages as usize) };
         // INVARIANT: Just taken off.
         self.pages -= pages;

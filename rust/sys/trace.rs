@@ -77,7 +77,8 @@ pub(crate) fn attach(lock: &Locked<'_>, slot: u16, id: u64, attached: u64, len: 
     unsafe { io_uring_notif_attach(lock.ctx(), slot.into(), id, attached, len) }
 }
 
-/// The notifier `id`, to which `attached` requests have attached, has left `slot` with number `seq`.
+/// The notifier `id`, to which `attached` requests have attached, has left `slot` with number
+/// `seq`.
 #[inline(always)]
 pub(crate) fn flush(lock: &Locked<'_>, slot: u16, id: u64, seq: u32, attached: u64) {
     // SAFETY: There are no requirements.

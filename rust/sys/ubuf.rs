@@ -2,8 +2,8 @@
 
 //! What the network stack calls.
 //!
-//! Each skb that has pages of a notifier's requests holds a reference to the notifier, by a link if it
-//! has pages of others too, see [`super::link`].
+//! Each skb that has pages of a notifier's requests holds a reference to the notifier, by a link if
+//! it has pages of others too, see [`super::link`].
 //!
 //! C header: [`include/linux/skbuff.h`](srctree/include/linux/skbuff.h)
 
