@@ -29,6 +29,7 @@ TEST_IGNORED = {
     "MACRO_ARG_REUSE": "kselftest_harness.h's way of naming fixtures",
     "MACRO_WITH_FLOW_CONTROL": "ASSERT_ in a macro returns, as it is meant to",
     "SPACING": "FIXTURE_DATA(x) *self is no multiplication",
+    "REPEATED_WORD": "a table says `copied` in one column after the other",
 }
 TRACE_IGNORED = {
     "OPEN_ENDED_LINE": "TP_STRUCT__entry( and its kin, as in include/trace/events",

@@ -33,14 +33,17 @@ xfrm() {
 			ip -n "$path_side" xfrm state add src "$path_dst" dst "$path_src" \
 				proto "$path_proto" spi 8 mode "$path_mode" "$@" || return
 	done
-	xfrm_policy a out 1 2 "$path_src" "$path_dst" && xfrm_policy b in 1 2 "$path_src" "$path_dst" &&
-		xfrm_policy b out 2 1 "$path_dst" "$path_src" && xfrm_policy a in 2 1 "$path_dst" "$path_src"
+	xfrm_policy a out 1 2 "$path_src" "$path_dst" &&
+		xfrm_policy b in 1 2 "$path_src" "$path_dst" &&
+		xfrm_policy b out 2 1 "$path_dst" "$path_src" &&
+		xfrm_policy a in 2 1 "$path_dst" "$path_src"
 }
 
 # xfrm_policy NAMESPACE DIRECTION FROM TO SRC DST
 xfrm_policy() {
 	ip -n "$1" xfrm policy add src "10.$XFRM_NET.0.$3/32" dst "10.$XFRM_NET.0.$4/32" \
-		dir "$2" tmpl src "$5" dst "$6" proto "$path_proto" mode "$path_mode" level "$path_level"
+		dir "$2" tmpl src "$5" dst "$6" proto "$path_proto" \
+		mode "$path_mode" level "$path_level"
 }
 
 esp() {
@@ -82,19 +85,22 @@ path_ipip_ipcomp() {
 # What leaves has another address, which the answers go to
 path_nat() {
 	path_nic && ip -n a addr add 10.1.0.3/24 dev "$NIC_A" &&
-		rules a "type nat hook postrouting priority 100; ip daddr 10.1.0.2 snat to 10.1.0.3;"
+		rules a "type nat hook postrouting priority 100;
+			ip daddr 10.1.0.2 snat to 10.1.0.3;"
 }
 
 # What leaves goes to nobody as well
 path_dup() {
 	path_nic && net_dummy &&
-		rules a "type filter hook output priority 0; ip daddr 10.1.0.2 dup to 10.3.0.2 device dummy0;"
+		rules a "type filter hook output priority 0;
+			ip daddr 10.1.0.2 dup to 10.3.0.2 device dummy0;"
 }
 
 # Of a stream a twentieth is lost before its receiver; a datagram would be for ever
 path_drop() {
 	path_nic &&
-		rules b "type filter hook input priority 0; ip protocol tcp meta random < 214748364 drop;"
+		rules b "type filter hook input priority 0;
+			ip protocol tcp meta random < 214748364 drop;"
 }
 
 # A program is asked about each packet, and takes its time
@@ -107,7 +113,8 @@ path_queue() {
 # tc copies each packet to a device
 path_mirror() {
 	path_nic && net_dummy && tc -n a qdisc add dev "$NIC_A" clsact &&
-		tc -n a filter add dev "$NIC_A" egress matchall action mirred egress mirror dev dummy0
+		tc -n a filter add dev "$NIC_A" egress matchall \
+			action mirred egress mirror dev dummy0
 }
 
 # Each packet has its time

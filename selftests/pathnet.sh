@@ -114,7 +114,8 @@ path_bond_broadcast() {
 	ip -n a link add p0 type bond mode broadcast &&
 		ip -n b link add p0 type bond mode active-backup || return
 	for path_pair in 1 2; do
-		ip link add "v$path_pair" netns a type veth peer name "v$path_pair" netns b || return
+		ip link add "v$path_pair" netns a type veth \
+			peer name "v$path_pair" netns b || return
 		for path_side in a b; do
 			ip -n "$path_side" link set "v$path_pair" master p0 &&
 				ip -n "$path_side" link set "v$path_pair" up || return

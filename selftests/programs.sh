@@ -1,5 +1,5 @@
-# shellcheck shell=sh disable=SC2034
 # SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=sh disable=SC2034
 #
 # The programs that run.sh runs, in two halves that take about as long in a debug
 # kernel.
