@@ -17,10 +17,7 @@ use kernel::{
     bindings,
     current,
     prelude::*,
-    sync::{
-        atomic::Relaxed,
-        Refcount, //
-    }, //
+    sync::Refcount, //
 };
 
 /// A reference to a `struct io_notif_lane`, a queue of completed notifiers that task_work empties.
@@ -49,7 +46,7 @@ impl<'ring> Lane<'ring> {
 
     /// Whether a notifier is to go by the lane: whether this reference isn't the only one.
     pub(crate) fn is_used(&self) -> bool {
-        self.refs().as_atomic().load(Relaxed) != 1
+        self.refs().read() != 1
     }
 
     /// Whether the lane leads to the current task, and to the program that it runs, or serves all.
@@ -90,8 +87,8 @@ impl<'ring> Lane<'ring> {
 
     #[inline]
     fn refs(&self) -> &Refcount {
-        // SAFETY: The lane is valid. `Refcount` is a transparent wrapper of `refcount_t`.
-        unsafe { &*(&raw mut (*self.0.as_ptr()).refs).cast::<Refcount>() }
+        // SAFETY: The lane is valid.
+        unsafe { Refcount::from_raw(&raw mut (*self.0.as_ptr()).refs) }
     }
 }
 

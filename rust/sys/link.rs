@@ -225,7 +225,6 @@ mod tests {
             Terms, //
         }, //
     };
-    use kernel::sync::atomic::Relaxed;
 
     fn by<'ring>(
         lane: &Lane<'ring>,
@@ -242,7 +241,7 @@ mod tests {
     fn refs(handle: &Handle<'_>) -> i32 {
         // SAFETY: The handle keeps the notifier.
         let reference = ManuallyDrop::new(unsafe { Reference::from_raw(handle.head().cast()) });
-        reference.notifier().refcnt().as_atomic().load(Relaxed)
+        reference.notifier().refcnt().read()
     }
 
     fn end<'ring>(handle: Handle<'ring>, lock: &mut Locked<'ring>) -> Result {

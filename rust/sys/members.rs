@@ -95,9 +95,8 @@ pub(super) unsafe fn members<'a>(ubuf: *mut bindings::ubuf_info) -> &'a [Referen
 /// `ubuf` must be that of a link, which the caller has a reference to for `'a`.
 #[inline]
 pub(super) unsafe fn refcnt<'a>(ubuf: *mut bindings::ubuf_info) -> &'a Refcount {
-    // SAFETY: By the safety requirements of this function. `Refcount` is a transparent wrapper of
-    // `refcount_t`.
-    unsafe { &*(&raw mut (*ubuf).refcnt).cast::<Refcount>() }
+    // SAFETY: By the safety requirements of this function.
+    unsafe { Refcount::from_raw(&raw mut (*ubuf).refcnt) }
 }
 
 /// A link that nobody else has.

@@ -74,9 +74,8 @@ impl Notifier {
     /// The reference count of the `ubuf_info`.
     #[inline]
     pub(super) fn refcnt(&self) -> &Refcount {
-        // SAFETY: `head` is initialised when a `Notifier` is made. `Refcount` is a transparent
-        // wrapper of `refcount_t`.
-        unsafe { &*(&raw mut (*self.head.get()).ubuf.refcnt).cast::<Refcount>() }
+        // SAFETY: `head` is initialised when a `Notifier` is made.
+        unsafe { Refcount::from_raw(&raw mut (*self.head.get()).ubuf.refcnt) }
     }
 
     /// Whether bytes of a request were copied, as it was sent or later.

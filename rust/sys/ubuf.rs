@@ -86,7 +86,7 @@ impl Reference {
     /// Whether this is the only reference, so that neither an skb nor a link has another.
     #[inline]
     pub(super) fn is_only(&self) -> bool {
-        self.notifier().refcnt().as_atomic().load(Relaxed) == 1
+        self.notifier().refcnt().read() == 1
     }
 
     /// Gives the reference away, to an skb.
