@@ -3,7 +3,7 @@
 
 # What may be given on the command line, passed on as it was typed: make expands no $ in it
 VARIABLES := FLAVOUR CPUS MEM ACCEL KSRC FILE TESTS TIMEOUT ARGS CMD QUICK BASE ROW MINUTES SEED OPS PLANT \
-	ARCH PAGES GDB
+	ARCH PAGES GDB CHECK
 unexport $(VARIABLES)
 $(foreach name,$(VARIABLES),$(eval export NOTIF_$(name) := $$(value $(name))))
 # Where the person stands, also with `make -C`
@@ -41,7 +41,8 @@ help:
 	@echo "  make headers   install the patched UAPI headers, print their folder"
 	@echo "  make kernel    only build the kernel"
 	@echo "  make graft     put the project into a kernel tree of yours (KSRC=dir); ungraft takes it out"
-	@echo "  make series    write the patch series for a kernel tree, into series/"
+	@echo "  make series    write the patch series for a kernel tree, into series/ (CHECK=1 git am of each patch onto the"
+	@echo "                 pristine kernel, checkpatch, get_maintainer; built with the option n, m, y, and booted)"
 	@echo "  make check     format, lint and static checks of everything, no VM"
 	@echo "  make docs      Documentation/ as HTML, into html/ (BASE=bench.json: with the figures of that run)"
 	@echo "  make rustdoc   the module's documentation as HTML, into html/rust/"

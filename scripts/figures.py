@@ -25,6 +25,11 @@ BARS = {"SEND": "SEND, which copies", "SEND_ZC registered": "SEND_ZC",
         "slot registered, flush batch": "slot, one notification for 128",
         "slot registered, 128 in an SQE": "slot, 128 datagrams in an SQE"}
 
+# What the cover letter of the series compares
+MAIL_BYTES = (600, 4000, 65435)
+MAIL_WAYS = ("SEND", "MSG_ZEROCOPY", "SEND_ZC registered", "slot registered, flush every", "slot registered, merge",
+             "slot registered, flush batch", "slot registered, 128 in an SQE")
+
 
 def place_of(work: Work) -> str:
     """The table that a row stands in, or nothing."""
@@ -86,6 +91,14 @@ def bars(results: Results) -> Iterator[str]:
     most = max(found[name] for name in BARS)
     for name, said in BARS.items():
         yield f"    {said:32}{found[name]:5.0f}  {'█' * round(BAR_WIDTH * found[name] / most)}"
+
+
+def mail(results: Results) -> Iterator[str]:
+    """The cover letter's table: instructions for a datagram, within the width of a mail."""
+    figures = {(row.work.name(), row.work.bytes): row.figure for row in results.rows if place_of(row.work) == "udp"}
+    yield f"{'bytes':34}" + "".join(f"{size:>9}" for size in MAIL_BYTES)
+    for name in MAIL_WAYS:
+        yield f"{name:34}" + "".join(f"{figures[name, size]:9.0f}" for size in MAIL_BYTES)
 
 
 def wrong() -> str:

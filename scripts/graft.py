@@ -117,20 +117,20 @@ def sync(tree: Tree, project: Path = PROJECT) -> int:
     return changed
 
 
-def unpatched(tree: Tree) -> Tree:
+def unpatched(tree: Tree, name: str = "plain") -> Tree:
     """A tree beside this one with every file as it was before the patches, and without the project."""
     if tree.user:
-        raise Fail("FLAVOUR=plain is made of Debian's kernel; leave KSRC= out, or build your tree as it is")
-    plain = Tree(tree.folder / "plain", tree.version)
+        raise Fail("what has no patches is made of Debian's kernel; leave KSRC= out, or build your tree as it is")
+    plain = Tree(tree.folder / name, tree.version)
     if not plain.src.exists():
         # Files are shared: whoever changes one puts a new file in its place (write_if_changed)
         with made_whole(plain.src) as temp:
             shutil.copytree(tree.src, temp, copy_function=os.link, symlinks=True, dirs_exist_ok=True)
     for place_ in PLACES.values():
         shutil.rmtree(plain.src / place_, ignore_errors=True)
-    for name in tree.once_patched():
-        original = tree.pristine(name)
-        place(plain.src / name, original.read_bytes() if original.exists() else None)
+    for path in tree.once_patched():
+        original = tree.pristine(path)
+        place(plain.src / path, original.read_bytes() if original.exists() else None)
     return plain
 
 

@@ -30,6 +30,7 @@ import record
 import regress
 import samples
 import series
+import series_check
 import soak
 import source
 import stress
@@ -43,7 +44,7 @@ from tap import Tap
 
 MEGABYTES = 64
 VARIABLES = ("FLAVOUR", "CPUS", "MEM", "ACCEL", "KSRC", "FILE", "TESTS", "TIMEOUT", "ARGS", "CMD",
-             "QUICK", "BASE", "ROW", "MINUTES", "SEED", "OPS", "PLANT", "ARCH", "PAGES", "GDB")
+             "QUICK", "BASE", "ROW", "MINUTES", "SEED", "OPS", "PLANT", "ARCH", "PAGES", "GDB", "CHECK")
 KEEP_BENCHES = 50
 # What make test has of make samples, make stress and make fuzz
 REQUESTS, STRESS_SECONDS, FUZZ_OPS = 1_000, 30, 2_000
@@ -263,9 +264,11 @@ def do_ungraft() -> None:
 
 
 def do_series() -> None:
-    """Write the series that would go upstream."""
+    """Write the series that would go upstream; with CHECK=1 try each patch as who gets it would."""
     tree = source.find_tree()
     folder = series.write(tree, PROJECT / "series")
+    if flag("CHECK"):
+        series_check.main(tree, toolchain.find_toolchain(), folder)
     print(folder)
 
 

@@ -6,7 +6,7 @@
 # unloads the module.
 #
 #	BIN=<folder of the built programs> [TESTS=<part of a name>] [PART=1|2|device]
-#	[KO=<module file, to insmod instead of modprobe>] run.sh
+#	[KO=<module file, to insmod instead of modprobe>] [WITHOUT=<programs>] run.sh
 #
 # TESTS picks the programs, and of the others the tests, whose name it is part
 # of; PART one of two halves that take about as long in a debug kernel, or the
@@ -141,6 +141,7 @@ run_all() {
 	*) progs="$PROGS_1 $PROGS_2" ;;
 	esac
 	for prog in $progs; do
+		case " ${WITHOUT:-} " in *" $prog "*) continue ;; esac
 		run_prog "$prog"
 	done
 	[ "$PART" = 1 ] || for prog in $PROGS_ABI32; do

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The series: nothing is forgotten, nobody is named who isn't anybody."""
+
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import series  # noqa: E402
+from common import Fail  # noqa: E402
+
+
+class SeriesTest(unittest.TestCase):
+    """patches/series, and what the mails are made of."""
+
+    def test_nothing_is_forgotten(self) -> None:
+        """series: every patch and every file that the kernel gets is in a list of patches/series"""
+        self.assertEqual(set(), series.forgotten(series.load()))
+
+    def test_a_machine_is_no_author(self) -> None:
+        """series: an address that no mail reaches is not signed with"""
+        for mail in ("root@host", "me@host.local", "me@users.noreply.a-host.example", "me@localhost"):
+            self.assertTrue(series.NO_MAIL.search(mail), mail)
+        for mail in ("me@example.org", "first.last@kernel.org"):
+            self.assertFalse(series.NO_MAIL.search(mail), mail)
+
+    def test_signed_by_one(self) -> None:
+        """series: the sender of a mail is replaced also where it is folded, and whoever signed it"""
+        mail = "From 0\nFrom: Somebody\n <with@long.address>\nDate: x\n\nSigned-off-by: Somebody <with@long.address>\n---\n"
+        text = series.SIGNED.sub("Signed-off-by: A <a@b.c>", series.FROM.sub("From: A <a@b.c>", mail, 1))
+        self.assertEqual("From 0\nFrom: A <a@b.c>\nDate: x\n\nSigned-off-by: A <a@b.c>\n---\n", text)
+
+    def test_kbuild_has_what_is_there(self) -> None:
+        """series: a Kbuild names no object whose source comes with a later patch"""
+        kbuild = "obj-y += shim/a.o shim/b.o\nobj-$(CONFIG_X) += rust/x.o\nKCOV := y\n"
+        with tempfile.TemporaryDirectory() as temp:
+            (Path(temp) / "shim").mkdir()
+            (Path(temp) / "shim/b.c").touch()
+            self.assertEqual("obj-y += shim/b.o\nKCOV := y\n", series.buildable(kbuild, Path(temp)))
+            (Path(temp) / "shim/a.c").touch()
+            (Path(temp) / "rust").mkdir()
+            (Path(temp) / "rust/x.rs").touch()
+            self.assertEqual(kbuild, series.buildable(kbuild, Path(temp)))
+
+    def test_a_line_has_its_place(self) -> None:
+        """series: a line goes behind the one that is named, or it is said that there is none"""
+        with tempfile.TemporaryDirectory() as temp:
+            path = Path(temp) / "index.rst"
+            path.write_text("x\n   a\n   c\n", encoding="utf-8")
+            series.insert(path, "   a", "   b")
+            self.assertEqual("x\n   a\n   b\n   c\n", path.read_text(encoding="utf-8"))
+            with self.assertRaises(Fail):
+                series.insert(path, "   d", "   e")
