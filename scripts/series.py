@@ -157,16 +157,16 @@ def forgotten(all_series: list[Series]) -> set[str]:
     mails_of = {mail_of(p).name for s in all_series for p in s.patches if "mail" in p}
     added = {path for s in all_series for p in s.patches for path in files_of(s, p)}
     added |= {s.folder / name for s in all_series for name in s.left_out}
-    files = {p for s in all_series for p in graft.project_files(graft.ALL_PARTS, s.folder)}
+    files = set(graft.project_files())
     return {p.name for p in graft.patch_files()} - mails_of | {str(p.relative_to(PROJECT)) for p in files - added}
 
 
 def complete(tree: Tree, root: Path, all_series: list[Series]) -> None:
     """Compare with what the graft makes: whatever is not in a series would be forgotten."""
     expected: dict[str, bytes | None] = dict(graft.apply_patches(graft.patch_files(), tree.pristine))
-    for folder, home in {(s.folder, s.home) for s in all_series}:
-        for path in graft.project_files(graft.KERNEL_PARTS, folder):
-            expected[f"{home}/{path.relative_to(folder)}"] = path.read_bytes()
+    for path in graft.project_files(graft.KERNEL_PARTS):
+        one = max((s for s in all_series if path.is_relative_to(s.folder)), key=lambda s: len(s.folder.parts))
+        expected[f"{one.home}/{path.relative_to(one.folder)}"] = path.read_bytes()
     wrong = {name for name, data in expected.items() if graft.content(root / name) != data}
     wrong -= {name for s in all_series for p in s.patches for name, *_ in p.get("lines", ())}
     wrong |= forgotten(all_series)

@@ -145,24 +145,15 @@ class Kernels:
             file.write(f"{key}\n")
 
     def boot(self, out: Path, what: str) -> None:
-        """Boot what was built, with its module if it is one; a Fail when that doesn't come up, or complains."""
+        """Boot what was built, and load its modules; a Fail when that doesn't work, or the kernel complains."""
+        built = (out / "modules.order").read_text(encoding="utf-8").split()
+        modules = {f"modules/{Path(name).stem}.ko": (out / name).with_suffix(".ko") for name in built}
+        command = "uname -r" + "".join(f" && insmod /{name}" for name in modules)
+        settings = vm.Settings(1, "512M", "icount", 120, module=False)
         with tempfile.TemporaryDirectory(prefix="notif-series-") as temp:
-            modules = Path(temp) / "lib/modules/series"
-            modules.mkdir(parents=True)
             shutil.copy2(out / SMALLEST.boots, temp)
-            module = next(iter(out.rglob("io_uring_notif.ko")), None)
-            # A module of an earlier patch may lie there
-            if module and "=m" in line_of(out / ".config", "CONFIG_IO_URING_NOTIF"):
-                shutil.copy2(module, modules)
-            settings = vm.Settings(1, "512M", "icount", 120, any(modules.iterdir()))
-            result = bare.in_bare_vm(build.Image(Path(temp), SMALLEST), self.virtme, settings, {}, "uname -r", vm.ignore)
-            vm.verdict(result, what, settings.timeout)
-
-
-def line_of(config: Path, name: str) -> str:
-    """The line of an option in a .config."""
-    found = re.search(rf"^{name}=.*$", config.read_text(encoding="utf-8"), re.M)
-    return found[0] if found else ""
+            image = build.Image(Path(temp), SMALLEST)
+            vm.verdict(bare.in_bare_vm(image, self.virtme, settings, modules, command, vm.ignore), what, settings.timeout)
 
 
 def kselftest(src: Path, image: build.Image, virtme: Path) -> None:
