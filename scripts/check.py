@@ -194,7 +194,7 @@ class Checks:
 
     def programs(self) -> str:
         """The C that runs on it."""
-        return self.c_sources(("selftests/*.[ch]", "bench/*.[ch]", "stress/**/*.[ch]", "fuzz/*.[ch]"), TEST_IGNORED)
+        return self.c_sources(("selftests/**/*.[ch]", "bench/*.[ch]", "stress/**/*.[ch]", "fuzz/*.[ch]"), TEST_IGNORED)
 
     def shellcheck(self) -> str:
         """Every shell script."""
