@@ -2,7 +2,7 @@
 
 //! The memory of a link.
 //!
-//! One allocation has all of it: an acknowledgement may end thousands of links at once, in softirq.
+//! One allocation has all of it: an acknowledgment may end thousands of links at once, in softirq.
 
 use super::{
     memory::{
