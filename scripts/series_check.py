@@ -149,7 +149,7 @@ class Kernels:
         built = (out / "modules.order").read_text(encoding="utf-8").split()
         modules = {f"modules/{Path(name).stem}.ko": (out / name).with_suffix(".ko") for name in built}
         command = "uname -r" + "".join(f" && insmod /{name}" for name in modules)
-        settings = vm.Settings(1, "512M", "icount", 120, module=False)
+        settings = vm.Settings(1, "512M", "icount", 600, module=False)
         with tempfile.TemporaryDirectory(prefix="notif-series-") as temp:
             shutil.copy2(out / SMALLEST.boots, temp)
             image = build.Image(Path(temp), SMALLEST)
