@@ -4,7 +4,8 @@
 # Run the relay, the file server and the receiver on vsock in the VM, each in a network namespace of its own. Prints TAP,
 # one after the other.
 #
-#	BIN=<folder of the built programs> [REQUESTS=<of the file server>] check.sh [relay] [serve] [vsock_rx]
+#	BIN=<folder of the built programs> [MIB=<through the relay>] [REQUESTS=<of the file server>]
+#	check.sh [relay] [serve] [vsock_rx]
 set -u
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -14,10 +15,12 @@ cd /tmp || exit 1
 for program in "$@"; do
 	[ -x "${BIN:-}/$program" ] || { echo "Bail out! no $program in BIN=${BIN:-}: make -C samples OUT=folder"; exit 1; }
 	ip netns add "$program" && ip -n "$program" link set lo up mtu 1500 || exit 1
-	requests=
-	[ "$program" != serve ] || requests=${REQUESTS:-}
+	case $program in
+	relay) much=${MIB:-} ;;
+	serve) much=${REQUESTS:-} ;;
+	*) much= ;;
+	esac
 	# shellcheck disable=SC2086 # nothing, or a number
-	timeout -k 5 900 ip netns exec "$program" /usr/bin/python3 "$here/${program}_check.py" "$BIN/$program" $requests ||
-		status=1
+	timeout -k 5 900 ip netns exec "$program" /usr/bin/python3 "$here/${program}_check.py" "$BIN/$program" $much || status=1
 done
 exit $status

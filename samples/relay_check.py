@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0 OR MIT
-"""relay_check.py PROGRAM: samples/relay between A and B of this process, in all three ways. Prints TAP.
+"""relay_check.py PROGRAM [MIB]: samples/relay between A and B of this process, in all three ways. Prints TAP.
 
 Needs a network namespace of its own, as root: what is on loopback is delayed and lost.
 """
@@ -103,11 +103,13 @@ def transfer(listener: socket.socket, size: int) -> str:
 def stops_reading(listener: socket.socket) -> str:
     """B stops for a while: A has to stop, too, and nothing is lost."""
     pair, sent, stopped_at = Pair(listener, small=True), [0], [0]
+    # several times of what the sockets between them hold
+    data = memoryview(DATA)[:8 * MIB]
     pair.b.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
 
     def feed() -> None:
-        while sent[0] < len(DATA):
-            sent[0] += pair.a.send(memoryview(DATA)[sent[0]:sent[0] + 65536])
+        while sent[0] < len(data):
+            sent[0] += pair.a.send(data[sent[0]:sent[0] + 65536])
         pair.a.shutdown(socket.SHUT_WR)
 
     def pause(total: int) -> None:
@@ -118,12 +120,12 @@ def stops_reading(listener: socket.socket) -> str:
             need(time.monotonic() < deadline, f"A goes on while B doesn't read: {sent[0]} bytes")
             stopped_at[0] = sent[0]
             time.sleep(0.7)
-        need(sent[0] < len(DATA), "A has sent all while B doesn't read")
+        need(sent[0] < len(data), "A has sent all while B doesn't read")
 
     _, at_b = at_once(feed, lambda: receive(pair.b, pause))
     pair.close()
-    need(at_b == (len(DATA), sha256(DATA)), f"B received {at_b}")
-    return f"A stood still at {stopped_at[0]} of {len(DATA)} bytes"
+    need(at_b == (len(data), sha256(data)), f"B received {at_b}")
+    return f"A stood still at {stopped_at[0]} of {len(data)} bytes"
 
 
 def half_close(listener: socket.socket, a_first: bool) -> None:
@@ -239,8 +241,8 @@ def memlock(program: str, checks: Checks) -> None:
     checks.run("get_buf: RLIMIT_MEMLOCK", limited)
 
 
-def one_way(program: str, way: str, checks: Checks) -> None:
-    """Everything, by one process of the relay."""
+def one_way(program: str, way: str, much: int, checks: Checks) -> None:
+    """Everything, by one process of the relay; `much` bytes in each direction at once."""
     def checked(check: Callable[[socket.socket], str | None]) -> Callable[[], str | None]:
         def run() -> str | None:
             with listen() as listener:
@@ -250,7 +252,7 @@ def one_way(program: str, way: str, checks: Checks) -> None:
         return run
 
     with Program(program, "--way", way, "--connections", "24", str(RELAY), "127.0.0.1", str(TARGET)) as relay:
-        for name, check in (("both directions", lambda s: transfer(s, 8 * MIB)), ("netem", lossy),
+        for name, check in (("both directions", lambda s: transfer(s, much)), ("netem", lossy),
                             ("B stops reading", stops_reading),
                             ("A ends first", lambda s: half_close(s, True)),
                             ("B ends first", lambda s: half_close(s, False)), ("B dies", lambda s: dies(s, True)),
@@ -267,13 +269,13 @@ def one_way(program: str, way: str, checks: Checks) -> None:
 
 def main() -> int:
     """All ways."""
-    checks = Checks("relay")
+    checks, much = Checks("relay"), MIB * int(sys.argv[2] if len(sys.argv) > 2 else 8)
     # what the kernel keeps for who doesn't read has to be less than what is sent
     for name in ("tcp_rmem", "tcp_wmem"):
         Path("/proc/sys/net/ipv4", name).write_text("4096 131072 1048576", encoding="ascii")
     for way in WAYS:
         try:
-            one_way(sys.argv[1], way, checks)
+            one_way(sys.argv[1], way, much, checks)
         except Wrong as wrong:
             print(f"Bail out! {way}: {wrong}")
             return 1

@@ -47,7 +47,7 @@ VARIABLES = ("FLAVOUR", "CPUS", "MEM", "ACCEL", "KSRC", "FILE", "TESTS", "TIMEOU
              "QUICK", "BASE", "ROW", "MINUTES", "SEED", "OPS", "PLANT", "ARCH", "PAGES", "GDB", "CHECK")
 KEEP_BENCHES = 50
 # What make test has of make samples, make stress and make fuzz
-REQUESTS, STRESS_SECONDS, FUZZ_OPS = 1_000, 30, 2_000
+SAMPLES, STRESS_SECONDS, FUZZ_OPS = "MIB=1 REQUESTS=500", 30, 2_000
 
 
 def option(name: str, default: str = "") -> str:
@@ -211,7 +211,7 @@ def tests() -> None:
         if not picked and not prepared[2].flavour.arch:
             # A test is the same each time, whoever runs it
             os.environ["SEED"] = option("SEED", "1")
-            suite.side_by_side(lambda: samples.check(tap, *prepared, REQUESTS),
+            suite.side_by_side(lambda: samples.check(tap, *prepared, SAMPLES),
                                lambda: (stress.run(tap, *prepared, STRESS_SECONDS),
                                         fuzz.run(tap, *prepared, FUZZ_OPS)))
     except Fail:
