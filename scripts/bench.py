@@ -163,8 +163,7 @@ class Results:
 
     def save(self, path: Path) -> None:
         """Write bench.json, a row a line."""
-        parts = {"rows": [row.to_json() for row in self.rows], "scale": [scale.to_json() for scale in self.scale],
-                 "vsock": [receive.to_json() for receive in self.vsock]}
+        parts = {name: [one.to_json() for one in getattr(self, name)] for name in ("rows", "scale", "vsock")}
         lists = (f'"{name}": [' + ",".join("\n  " + json.dumps(one) for one in part) + "\n]"
                  for name, part in parts.items())
         path.write_text(f'{{"kernel": {json.dumps(self.kernel)}, "accel": {json.dumps(self.accel)}, '
