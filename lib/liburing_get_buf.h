@@ -10,6 +10,8 @@
 
 #include "liburing_notif.h"
 
+#ifndef LIBURING_HAVE_NOTIF
+
 #ifndef IORING_GET_BUF_REPLACE		/* headers before GET_BUF */
 #define IORING_GET_BUF_REPLACE	(1U << 1)
 #define IORING_GET_BUF_MAX	(1U << 20)
@@ -78,4 +80,5 @@ static inline void io_uring_notif_prep_give_up(struct io_uring_sqe *sqe, unsigne
 	sqe->ioprio = IO_URING_NOTIF_UPDATE_BUF;
 }
 
+#endif
 #endif

@@ -19,16 +19,15 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#if defined(__cplusplus)
-#define IO_URING_NOTIF_ASSERT(what)	static_assert(what, #what)
-#elif defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L
-#define IO_URING_NOTIF_ASSERT(what)	_Static_assert(what, #what)
+#ifdef LIBURING_HAVE_NOTIF
+/* This liburing has all that follows, with the UAPI's names of structs. */
+#define io_uring_notif_slot	io_uring_notification_slot
+#define io_uring_notif_dgram	io_uring_dgram
+#define io_uring_notif_caps	io_uring_query_notif
 #else
-#define IO_URING_NOTIF_GLUE(a, b)	a##b
-#define IO_URING_NOTIF_NAME(line)	IO_URING_NOTIF_GLUE(io_uring_notif_assert_, line)
-#define IO_URING_NOTIF_ASSERT(what)	\
-	typedef char IO_URING_NOTIF_NAME(__LINE__)[(what) ? 1 : -1]
-#endif
+
+/* In C99 and in C++; there is no such array */
+#define IO_URING_NOTIF_ASSERT(what)	extern char io_uring_notif_assert[(what) ? 1 : -1]
 
 #ifdef IORING_NOTIF_REG_RAW_SEQ
 #define IO_URING_NOTIF_HAVE_UAPI	1
@@ -51,15 +50,11 @@
 #define IORING_RECVSEND_NOTIF_FLUSH	(1U << 7)
 #define IORING_NOTIF_REG_RAW_SEQ	(1U << 0)
 #define IORING_MAX_NOTIF_SLOTS	(1U << 15)
-#endif
-#ifndef IORING_NOTIF_SLOT_MERGE		/* slots of the first version had no flags */
 #define IORING_NOTIF_SLOT_MERGE		(1U << 0)
 #define IORING_NOTIF_SLOT_SEGMENTS	(1U << 1)
 #define IORING_NOTIF_SLOT_FALLBACK	(1U << 2)
 #define IORING_CQE_F_ZC_COPIED		(1U << 16)
 #define IORING_SEND_ZC_MANY		(1U << 8)
-#else
-#define IO_URING_NOTIF_HAVE_DGRAM	1
 #endif
 
 /* Numbers of the UAPI that are enums there */
@@ -147,8 +142,6 @@ IO_URING_NOTIF_ASSERT(offsetof(struct io_uring_sqe, addr_len) + 2 == IO_URING_NO
 IO_URING_NOTIF_ASSERT(sizeof(struct io_uring_notification_slot) == 32);
 IO_URING_NOTIF_ASSERT(sizeof(struct io_uring_notification_register) == 32);
 IO_URING_NOTIF_ASSERT(offsetof(struct io_uring_sqe, notification_idx) == IO_URING_NOTIF_IDX_OFFSET);
-#endif
-#ifdef IO_URING_NOTIF_HAVE_DGRAM
 IO_URING_NOTIF_ASSERT(sizeof(struct io_uring_dgram) == 32);
 #endif
 
@@ -298,12 +291,12 @@ static inline void io_uring_notif_dgram_set(struct io_uring_notif_dgram *dgram, 
 					    size_t len, const struct sockaddr *name,
 					    socklen_t name_len, unsigned int gso_size)
 {
-	memset(dgram, 0, sizeof(*dgram));
 	dgram->addr = (uintptr_t)data;
 	dgram->len = (__u32)len;
 	dgram->name = (uintptr_t)name;
 	dgram->name_len = (__u16)name_len;
 	dgram->gso_size = (__u16)gso_size;
+	dgram->resv = 0;
 }
 
 /*
@@ -381,7 +374,9 @@ static inline enum io_uring_notif_kind io_uring_notif_read(const struct io_uring
 	bool raw = ids->reg_flags & IORING_NOTIF_REG_RAW_SEQ;
 	bool ours = slot < ids->nr_slots;
 
-	memset(notif, 0, sizeof(*notif));
+	notif->slot = 0;
+	notif->seq = 0;
+	notif->copied = false;
 	if (ours && (raw || cqe->flags & IORING_CQE_F_NOTIF)) {
 		notif->slot = (__u32)slot;
 		notif->seq = raw ? cqe->flags : cqe->flags >> IO_URING_NOTIF_SEQ_SHIFT;
@@ -397,4 +392,5 @@ static inline enum io_uring_notif_kind io_uring_notif_read(const struct io_uring
 	return cqe->flags & IORING_CQE_F_MORE ? IO_URING_NOTIF_MORE : IO_URING_NOTIF_REQUEST;
 }
 
+#endif
 #endif

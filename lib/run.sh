@@ -48,12 +48,14 @@ while True:
 	until grep -q ":0FA0 " /proc/net/udp; do sleep 0.1; done
 }
 
-[ -x "${BIN:-}/kernel" ] || die "no programs in BIN=${BIN:-}: make -C lib OUT=folder"
+[ -x "${BIN:-}/notif-send" ] || die "no programs in BIN=${BIN:-}: make -C lib OUT=folder"
 [ -x "${SAMPLES:-}/minimal" ] || die "no programs in SAMPLES=${SAMPLES:-}: make -C samples OUT=folder"
 cd /tmp || die "no /tmp"
-# A kernel without slots would have kernel.c skip all of it.
-"$BIN/kernel" | grep -q '^1\.\.0' && die "$("$BIN/kernel")"
-try "liburing_notif.h" "$BIN/kernel"
+# On a kernel without slots they would skip all of it.
+"$BIN/notif-send" | grep '^1\.\.0' && die "no slots in this kernel"
+for name in notif-register notif-send notif-get-buf; do
+	try "lib/tests/$name" "$BIN/$name"
+done
 try "samples/minimal" "$SAMPLES/minimal"
 try "samples/merge" "$SAMPLES/merge"
 try "samples/pool" "$BIN/pool" 1000

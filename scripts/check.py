@@ -41,7 +41,6 @@ TRACE_IGNORED = {
 LIB_IGNORED = {
     "BIT_MACRO": "the UAPI's spelling, so that defining a name twice is no error",
     "ENOSYS": "what io_uring_notif_query() answers for a kernel without slots",
-    "CAMELCASE": "_Static_assert is C11's",
 }
 # What programs start from, at the choice of who does; and what has a licence without a line that says so
 FOR_PROGRAMS = ("lib/", "samples/", "man/", "crates/io-uring-notif/")

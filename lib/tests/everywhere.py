@@ -91,8 +91,9 @@ def compile_and_run(tap: Tap, headers: dict[str, list[str]], out: Path) -> None:
             wrong = said([compiler, *kind, *WARN, "-O1", str(HERE / "pool.c"), "-o", str(program), "-luring"])
             tap.line(wrong or said([str(program)]), f"pool.c: {compiler} {language}")
             if languages is C:
-                tap.line(said([compiler, *kind, *WARN, "-O1", "-fsyntax-only", str(HERE / "kernel.c")]),
-                         f"kernel.c compiles: {compiler} {language}")
+                for test in sorted(HERE.glob("notif-*.c")):
+                    tap.line(said([compiler, *kind, *WARN, "-O1", "-fsyntax-only", str(test)]),
+                             f"{test.name} compiles: {compiler} {language}")
         if languages is C:
             for sample in SAMPLES:
                 tap.line(said([compiler, "-std=gnu11", "-D_GNU_SOURCE", f"-I{LIB}", *WARN[:-1], "-O1", "-fsyntax-only",

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 static unsigned int tap_nr, tap_failed;
+static const char *tap_skipped;
 
 /* One check; @line tells which one failed. */
 static void tap_check(int good, const char *what, int line)
@@ -26,9 +27,18 @@ static inline void tap_skip(const char *what, const char *reason)
 	printf("ok %u %s # SKIP %s\n", ++tap_nr, what, reason);
 }
 
+/* None can run here. */
+static inline void tap_skip_all(const char *reason)
+{
+	tap_skipped = reason;
+}
+
 static int tap_end(void)
 {
-	printf("1..%u\n", tap_nr);
+	printf("1..%u", tap_nr);
+	if (tap_skipped)
+		printf(" # SKIP %s", tap_skipped);
+	printf("\n");
 	return tap_failed ? 1 : 0;
 }
 
