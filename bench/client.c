@@ -5,6 +5,7 @@
  *
  *	client [--instructions] ROW... | --file FILE
  *	client --loop SECONDS ROW		prints LOOP as it starts, for perf and its like
+ *	client --time SECONDS ROW		for measure.sh: a line as below, in nanoseconds
  *
  * A window is one batch: prepare, submit, and see every CQE or message of the
  * error queue that says that a buffer is free again. In a guest whose clock
@@ -16,6 +17,8 @@
  *
  *	row TEXT least=L same=S p25=A p50=B p75=C receiver=R packets=P
  *	missing TEXT: what this kernel lacks for it
+ *
+ *	time TEXT requests=N ns=T p50=A p99=B cpu=C	C: what all CPUs worked meanwhile
  *
  * Windows in instructions or nanoseconds, S of them are equal to the least;
  * the receiver's reading of a TCP batch is no part of them, R is its least.
@@ -30,6 +33,7 @@
 
 #define WARM_WINDOWS	20
 #define LOOP_WINDOWS	64
+#define TIMED_WINDOWS	1000000
 #define HUGE_PAGE	(2 << 20)
 /* Seconds after which a notification that has not come is lost */
 #define ROW_SECONDS	120
@@ -177,7 +181,47 @@ static void loop(struct bench *b, unsigned int seconds)
 		}
 }
 
-static void measure(const struct row *row, unsigned int loop_seconds)
+/* What this machine's CPUs have worked, softirqs too, of which some are on others than ours. */
+static __u64 cpu_nanoseconds(void)
+{
+	unsigned long long user, nice, system, idle, iowait, irq, softirq;
+	FILE *stat = fopen("/proc/stat", "r");
+
+	if (!stat || fscanf(stat, "cpu %llu %llu %llu %llu %llu %llu %llu", &user, &nice, &system,
+			    &idle, &iowait, &irq, &softirq) != 7)
+		fail("/proc/stat: %m");
+	fclose(stat);
+	return (user + nice + system + irq + softirq) * (1000000000 / sysconf(_SC_CLK_TCK));
+}
+
+/* Windows for some seconds, or as many as there is room for their times */
+static void run_for(struct bench *b, unsigned int seconds)
+{
+	static __u64 took[TIMED_WINDOWS];
+	__u64 cpu = cpu_nanoseconds(), start = nanoseconds(), spent, unused;
+	unsigned int nr = 0;
+
+	alarm(seconds + ROW_SECONDS);
+	do {
+		before_window(b);
+		window(b, &took[nr++], &unused);
+		spent = nanoseconds() - start;
+	} while (nr < TIMED_WINDOWS && spent < seconds * 1000000000ULL);
+	cpu = cpu_nanoseconds() - cpu;
+	qsort(took, nr, sizeof(*took), compare);
+	printf("time %s requests=%llu ns=%llu p50=%llu p99=%llu cpu=%llu\n", b->row->text,
+	       (unsigned long long)nr * b->row->batch, spent, took[nr / 2],
+	       took[nr * 99ULL / 100], cpu);
+	print_out();
+}
+
+/* What becomes of a row: measured window by window, or run for some seconds */
+struct how {
+	void (*run)(struct bench *b, unsigned int seconds);
+	unsigned int seconds;
+};
+
+static void measure(const struct row *row, struct how how)
 {
 	static __u64 sender[MAX_WINDOWS], receiver[MAX_WINDOWS];
 	struct bench b = { .row = row, .data = data_of(row) };
@@ -201,25 +245,25 @@ static void measure(const struct row *row, unsigned int loop_seconds)
 		window(&b, &sender[0], &receiver[0]);
 	}
 	check_usage(&b);
-	if (loop_seconds)
-		loop(&b, loop_seconds);
+	if (how.run)
+		how.run(&b, how.seconds);
 	else
 		packets = run(&b, sender, receiver);
 	work_close(&b);
 	if (takes(row))
 		relay_close();
 	net_close(&b);
-	if (!loop_seconds)
+	if (!how.run)
 		print(row, sender, receiver, packets);
 	running = NULL;
 }
 
-static void measure_text(const char *text, unsigned int loop_seconds)
+static void measure_text(const char *text, struct how how)
 {
 	struct row row;
 
 	row_parse(&row, text);
-	measure(&row, loop_seconds);
+	measure(&row, how);
 }
 
 /* All of the file is read before the first row runs: it is the host's. */
@@ -236,7 +280,7 @@ static void measure_file(const char *path)
 	fclose(file);
 	while ((line = strsep(&rest, "\n")))
 		if (*line)
-			measure_text(line, 0);
+			measure_text(line, (struct how){});
 }
 
 int main(int argc, char **argv)
@@ -248,7 +292,8 @@ int main(int argc, char **argv)
 		arg++;
 	}
 	if (arg >= argc)
-		fail("usage: client [--instructions] ROW... | --file FILE | --loop SECONDS ROW");
+		fail("usage: client [--instructions] ROW... | --file FILE | --loop SECONDS ROW |"
+		     " --time SECONDS ROW");
 	signal(SIGALRM, lost);
 	if (mlockall(MCL_CURRENT))
 		fail("mlockall: %m");
@@ -257,11 +302,13 @@ int main(int argc, char **argv)
 		measure_file(argv[arg + 1]);
 		return 0;
 	}
-	if (arg + 2 < argc && !strcmp(argv[arg], "--loop")) {
-		measure_text(argv[arg + 2], atoi(argv[arg + 1]));
+	if (arg + 2 < argc && (!strcmp(argv[arg], "--loop") || !strcmp(argv[arg], "--time"))) {
+		measure_text(argv[arg + 2], (struct how){
+			argv[arg][2] == 'l' ? loop : run_for, atoi(argv[arg + 1])
+		});
 		return 0;
 	}
 	for (; arg < argc; arg++)
-		measure_text(argv[arg], 0);
+		measure_text(argv[arg], (struct how){});
 	return 0;
 }

@@ -33,7 +33,11 @@ net_veth() {
 }
 
 net_dummy() {
-	ip -n a link add dummy0 mtu 65535 type dummy
+	ip -n a link add dummy0 mtu 65535 type dummy && net_nobody
+}
+
+# Somebody to send to behind dummy0, whatever that is
+net_nobody() {
 	net_addr a dummy0 3 1
 	ip -n a neigh add 10.3.0.2 lladdr 02:00:00:00:00:02 dev dummy0
 	ip -n a neigh add fd03::2 lladdr 02:00:00:00:00:02 dev dummy0
