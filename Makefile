@@ -11,6 +11,7 @@ export NOTIF_PWD := $(PWD)
 export PYTHONDONTWRITEBYTECODE := 1
 
 TARGETS := run test bench profile samples stress fuzz soak paths regress plants vm kernel headers graft ungraft series \
+	liburing-series \
 	check configs docs rustdoc compile-commands clean
 
 .PHONY: help $(TARGETS)
@@ -43,6 +44,8 @@ help:
 	@echo "  make graft     put the project into a kernel tree of yours (KSRC=dir); ungraft takes it out"
 	@echo "  make series    write the patch series for a kernel tree, into series/ (CHECK=1 git am of each patch onto the"
 	@echo "                 pristine kernel, checkpatch, get_maintainer; built with the option n, m, y, and booted)"
+	@echo "  make liburing-series   the functions of lib/ as patches for liburing, into liburing-series/; applied to its newest"
+	@echo "                 release, built, and its whole suite run in the VM"
 	@echo "  make check     format, lint and static checks of everything, no VM"
 	@echo "  make docs      Documentation/ as HTML, into html/ (BASE=bench.json: with the figures of that run)"
 	@echo "  make rustdoc   the module's documentation as HTML, into html/rust/"

@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 import subprocess
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -58,8 +59,18 @@ class Sources(apt.Repository):
         (folder / "parts/sources.sources").write_text(
             f"Types: deb-src\nURIs: {uri}\nSuites: {SUITE}\nComponents: main\nSigned-By: {key}\n", encoding="utf-8")
 
+    def fetched(self, name: str) -> tuple[Path, str] | None:
+        """The newest upstream part of a source package that is here; its file and its version."""
+        for file in sorted(self.folder.glob("download/*"), key=lambda p: p.stat().st_mtime, reverse=True):
+            found = re.match(rf"{name}_(.+)\.orig\.tar\.(gz|xz|bz2)$", file.name)
+            if found:
+                return file, found[1]
+        return None
+
     def tarball(self, name: str) -> tuple[Path, str]:
-        """Download the upstream part of a source package; its file and its version."""
+        """Download it, if that was not done."""
+        if found := self.fetched(name):
+            return found
         with Step(f"reading the list of sources of {SUITE}") as step:
             try:
                 self.run(["apt-get", "update", "-q"], step)
@@ -68,54 +79,57 @@ class Sources(apt.Repository):
                            f"try again (log: {log().path})") from error
         with Step(f"downloading the source of {name}") as step:
             self.run(["apt-get", "source", "-q", "--download-only", "--tar-only", name], step)
-        for file in sorted(self.folder.glob("download/*"), key=lambda p: p.stat().st_mtime, reverse=True):
-            found = re.match(rf"{name}_(.+)\.orig\.tar\.(gz|xz|bz2)$", file.name)
-            if found:
-                return file, found[1]
+        if found := self.fetched(name):
+            return found
         raise Fail(f"{SUITE} of this machine's mirror has no {name} with an upstream archive; see {log().path}")
 
 
-def unpacked() -> Path | None:
-    """liburing's sources in the cache, the newest when there are several."""
-    found = sorted(cache_dir().glob(f"{PACKAGE}/*/test/Makefile"), key=lambda p: p.stat().st_mtime)
-    return found[-1].parent.parent if found else None
+def find_archive() -> tuple[Path, str]:
+    """liburing's archive and its version; to have a newer one remove the folder that it is in."""
+    with lock(PACKAGE, f"fetching {PACKAGE}"):
+        return Sources(cache_dir() / f"apt-{PACKAGE}").tarball(PACKAGE)
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Unpack it into a folder that is there."""
+    run(["tar", "-xf", str(archive), "-C", str(folder), "--strip-components=1"], f"unpacking {PACKAGE}")
 
 
 def find_liburing() -> Path:
-    """liburing's folder in the cache, fetched once and built."""
-    with lock(PACKAGE, f"fetching and building {PACKAGE}"):
-        folder = unpacked()
-        if not folder:
-            archive, version = Sources(cache_dir() / f"apt-{PACKAGE}").tarball(PACKAGE)
-            folder = cache_dir() / PACKAGE / version
+    """liburing's folder in the cache, built."""
+    archive, version = find_archive()
+    folder = cache_dir() / PACKAGE / version
+    with lock(PACKAGE, f"building {PACKAGE}"):
+        if not folder.exists():
             with made_whole(folder) as temp:
-                run(["tar", "-xf", str(archive), "-C", str(temp), "--strip-components=1"], f"unpacking {PACKAGE}")
-        compile_liburing(folder)
+                unpack(archive, temp)
+        if not (folder / ".notif-built").exists():
+            make_liburing(folder)
+            (folder / ".notif-built").touch()
     return folder
 
 
-def compile_liburing(folder: Path) -> None:
-    """Build the library and its tests, unless that was done."""
-    if (folder / ".notif-built").exists():
-        return
-    total = len(sources(folder))
+def make_liburing(folder: Path, on_line: Callable[[str], None] = lambda line: None, tests: str = "test") -> None:
+    """Build the library and, unless that is "", its tests."""
     env = {name: value for name, value in os.environ.items()
            if name not in ("CC", "CFLAGS", "CPPFLAGS", "LDFLAGS", "MAKEFLAGS", "MAKEOVERRIDES", "MFLAGS", "MAKELEVEL")}
-    with Step(f"building {PACKAGE} {folder.name} and its tests", total, " programs") as step:
+    with Step(f"building {PACKAGE} {folder.name}{' and its tests' if tests else ''}", None, " programs") as step:
 
         def count(line: str) -> None:
             step.update(step.done + line.lstrip().startswith(("CC ", "CXX ")))
+            on_line(line)
 
         jobs = f"-j{os.cpu_count() or 1}"
-        run(["./configure", "--cc=gcc", "--cxx=g++"], f"configuring {PACKAGE}", env, folder)
-        run(["make", jobs, "-C", "src"], f"building {PACKAGE}", env, folder)
+        if not (folder / "config-host.mak").exists():
+            run(["./configure", "--cc=gcc", "--cxx=g++"], f"configuring {PACKAGE}", env, folder)
+        run(["make", jobs, "-C", "src"], f"building {PACKAGE}", env, folder, count)
         # A test that this machine's compiler or headers cannot make is left out, not the others
         try:
-            run(["make", jobs, "-k", "-C", "test", "CFLAGS=-g -O2"], f"building {PACKAGE}'s tests", env, folder, count)
+            if tests:
+                run(["make", jobs, "-k", "-C", tests], f"building {PACKAGE}'s tests", env, folder, count)
         except Fail:
             if not list((folder / "test").glob("*.t")):
                 raise
-    (folder / ".notif-built").touch()
 
 
 def build_kernels(tree: source.Tree, tools: toolchain.Toolchain, headers: Path, liburing: Path) -> Path:

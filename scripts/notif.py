@@ -24,6 +24,7 @@ import figures
 import flavour
 import fuzz
 import graft
+import liburing_series
 import paths
 import plants
 import record
@@ -272,6 +273,12 @@ def do_series() -> None:
     print(folder)
 
 
+def do_liburing_series() -> None:
+    """Write the series for liburing, and run liburing's suite with it."""
+    tree, _, image, virtme = prepare(option("FLAVOUR", "release"))
+    liburing_series.main(tree, image, virtme)
+
+
 def do_docs() -> None:
     """Documentation/ as HTML; with BASE= first take the figures from that run of the benchmark."""
     if option("BASE"):
@@ -294,7 +301,7 @@ def do_compile_commands() -> None:
 
 def clean() -> None:
     """Remove what this checkout made, say what the cache holds."""
-    for path in [PROJECT / "series", docs.HTML, *PROJECT.rglob("__pycache__"), *PROJECT.rglob(".mypy_cache")]:
+    for path in [PROJECT / "series", liburing_series.OUT, docs.HTML, *PROJECT.rglob("__pycache__"), *PROJECT.rglob(".mypy_cache")]:
         shutil.rmtree(path, ignore_errors=True)
     for name in ("compile_commands.json", "rust-project.json"):
         (PROJECT / name).unlink(missing_ok=True)
@@ -310,7 +317,7 @@ TARGETS = {"kernel": kernel, "headers": headers, "vm": machine, "run": main_job,
            "profile": do_profile, "stress": do_stress, "fuzz": do_fuzz, "soak": do_soak, "paths": do_paths,
            "regress": do_regress, "plants": plants.main, "samples": do_samples,
            "graft": do_graft, "ungraft": do_ungraft, "series": do_series, "check": check.main,
-           "docs": do_docs, "rustdoc": do_rustdoc, "compile-commands": do_compile_commands,
+           "liburing-series": do_liburing_series, "docs": do_docs, "rustdoc": do_rustdoc, "compile-commands": do_compile_commands,
            "configs": configs.main, "clean": clean}
 
 

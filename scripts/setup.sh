@@ -113,6 +113,7 @@ packages_for()
 	test) echo "$kernel$vm$test" ;;
 	paths) echo "$kernel$vm$paths" ;;
 	regress) echo "$kernel$vm$regress" ;;
+	liburing-series) echo "$kernel$vm$regress$run" ;;
 	*) echo "$kernel$vm" ;;
 	esac
 	case $1${NOTIF_ARCH-} in
