@@ -3,7 +3,7 @@
 
 # What may be given on the command line, passed on as it was typed: make expands no $ in it
 VARIABLES := FLAVOUR CPUS MEM ACCEL KSRC FILE TESTS TIMEOUT ARGS CMD QUICK BASE ROW MINUTES SEED OPS PLANT \
-	ARCH PAGES GDB CHECK
+	ARCH PAGES GDB CHECK CONFIG
 unexport $(VARIABLES)
 $(foreach name,$(VARIABLES),$(eval export NOTIF_$(name) := $$(value $(name))))
 # Where the person stands, also with `make -C`
@@ -11,7 +11,7 @@ export NOTIF_PWD := $(PWD)
 export PYTHONDONTWRITEBYTECODE := 1
 
 TARGETS := run test bench profile samples stress fuzz soak paths regress plants vm kernel headers graft ungraft series \
-	liburing-series \
+	liburing-series deb \
 	check configs docs rustdoc compile-commands clean
 
 .PHONY: help $(TARGETS)
@@ -46,6 +46,8 @@ help:
 	@echo "                 pristine kernel, checkpatch, get_maintainer; built with the option n, m, y, and booted)"
 	@echo "  make liburing-series   the functions of lib/ as patches for liburing, into liburing-series/; applied to its newest"
 	@echo "                 release, built, and its whole suite run in the VM"
+	@echo "  make deb       Debian packages of a kernel with the project in it, and what to measure it with, into deb/; tried"
+	@echo "                 in a fresh Debian (CONFIG=/boot/config-... of a kernel that knows your hardware)"
 	@echo "  make check     format, lint and static checks of everything, no VM"
 	@echo "  make docs      Documentation/ as HTML, into html/ (BASE=bench.json: with the figures of that run)"
 	@echo "  make rustdoc   the module's documentation as HTML, into html/rust/"

@@ -65,7 +65,7 @@ def graft_key(tree: Tree) -> str:
 def image_key(tree: Tree, tools: Toolchain, flavour: Flavour) -> str:
     """A key of everything that an image is made from."""
     return digest([RECIPE, graft_key(tree) if flavour.patched else tree.version, tools.ident(), flavour.name,
-                   files_digest(flavour.fragments(), PROJECT)])
+                   files_digest(flavour.fragments(), PROJECT), *([flavour.start.read_bytes()] if flavour.start else [])])
 
 
 def kernel_make(tree: Tree, tools: Toolchain, out: Path, arch: str = "") -> list[str]:
@@ -84,10 +84,12 @@ def wanted_options(files: list[Path]) -> dict[str, str]:
 
 def configure(tree: Tree, tools: Toolchain, flavour: Flavour, out: Path,
               options: Mapping[str, str] | None = None) -> None:
-    """Make .config from tinyconfig, the fragments and `options` when any of them, or a compiler, has changed."""
+    """Make .config from tinyconfig or what the flavour starts with, the fragments and `options`, when any of them, or a
+    compiler, has changed."""
     own = {f"CONFIG_{name}": value for name, value in (options or {}).items()}
     kconfig = [str(tree.src / "Kconfig"), *(str(tree.src / place / "Kconfig") for place in source.PLACES)]
     key = digest([tools.ident(), files_digest(flavour.fragments(), PROJECT), *kconfig, str(own),
+                  *([flavour.start.read_bytes()] if flavour.start else []),
                   *(Path(p).read_bytes() if Path(p).exists() else b"" for p in kconfig),
                   (tree.src / "io_uring/Kconfig").read_bytes() if (tree.src / "io_uring/Kconfig").exists() else b""])
     stamp = out / ".notif-config"
@@ -100,7 +102,10 @@ def configure(tree: Tree, tools: Toolchain, flavour: Flavour, out: Path,
         new, last = out / ".config.new", out / ".config.options"
         last.write_text("".join(f"{name}={value}\n" for name, value in own.items()), encoding="utf-8")
         files = [*flavour.fragments(), last]
-        run([*make, f"KCONFIG_CONFIG={new.name}", "tinyconfig"], "make tinyconfig", env)
+        if flavour.start:
+            shutil.copyfile(flavour.start, new)
+        else:
+            run([*make, f"KCONFIG_CONFIG={new.name}", "tinyconfig"], "make tinyconfig", env)
         run([str(tree.src / "scripts/kconfig/merge_config.sh"), "-m", "-O", str(out), str(new), *map(str, files)],
             "merge_config.sh", dict(env, KCONFIG_CONFIG=str(new)), out)
         run([*make, f"KCONFIG_CONFIG={new.name}", "olddefconfig"], "make olddefconfig", env)

@@ -26,10 +26,13 @@ class Flavour:
     # The kernel's ARCH=, "" for the host's, and what it boots
     arch: str = ""
     boots: str = "arch/x86/boot/bzImage"
+    # A configuration to begin with, in place of tinyconfig and configs/base.config
+    start: Path | None = None
 
     def fragments(self) -> list[Path]:
         """Its configuration, in the order in which it is merged."""
-        return [PROJECT / f"configs/{name}.config" for name in ("base", *self.configs)]
+        names = self.configs if self.start else ("base", *self.configs)
+        return [PROJECT / f"configs/{name}.config" for name in names]
 
     def must(self) -> tuple[str, ...]:
         """Options that kconfig must take as they are asked for."""
@@ -47,6 +50,8 @@ FLAVOURS = {flavour.name: flavour for flavour in (
     Flavour("kcsan", "KCSAN, races between CPUs", ("kcsan",), parallel=True),
     Flavour("net", "kTLS, sockmap, MPTCP, IPsec, tunnels, bridge, bonding, VLAN, netfilter, fq, SCTP", ("release", "net")),
     Flavour("plain", "without the patches and the module, to compare with", ("release", "plain"), patched=False),
+    Flavour("deb", "what make deb makes packages of: disks, NICs and what systemd wants", ("release", "mitigated", "deb"),
+            objects=3900),
     Flavour("arm64", "ARCH=arm64, with KUnit", ("release", "arm64"),
             arch="arm64", boots="arch/arm64/boot/Image"),
     Flavour("arm64-64k", "the same with pages of 64 KiB", ("release", "arm64", "arm64-64k"),

@@ -19,6 +19,7 @@ import bench_vsock
 import build
 import check
 import configs
+import deb
 import docs
 import figures
 import flavour
@@ -45,7 +46,7 @@ from tap import Tap
 
 MEGABYTES = 64
 VARIABLES = ("FLAVOUR", "CPUS", "MEM", "ACCEL", "KSRC", "FILE", "TESTS", "TIMEOUT", "ARGS", "CMD",
-             "QUICK", "BASE", "ROW", "MINUTES", "SEED", "OPS", "PLANT", "ARCH", "PAGES", "GDB", "CHECK")
+             "QUICK", "BASE", "ROW", "MINUTES", "SEED", "OPS", "PLANT", "ARCH", "PAGES", "GDB", "CHECK", "CONFIG")
 KEEP_BENCHES = 50
 # What make test has of make samples, make stress and make fuzz
 SAMPLES, STRESS_SECONDS, FUZZ_OPS = "MIB=1 REQUESTS=500", 30, 2_000
@@ -279,6 +280,13 @@ def do_liburing_series() -> None:
     liburing_series.main(tree, image, virtme)
 
 
+def do_deb() -> None:
+    """Packages of a kernel, tried in a fresh Debian."""
+    wanted = deb.chosen()
+    tree, tools, image, virtme = prepare("release")
+    deb.main(tree, tools, wanted, image, virtme)
+
+
 def do_docs() -> None:
     """Documentation/ as HTML; with BASE= first take the figures from that run of the benchmark."""
     if option("BASE"):
@@ -301,7 +309,7 @@ def do_compile_commands() -> None:
 
 def clean() -> None:
     """Remove what this checkout made, say what the cache holds."""
-    for path in [PROJECT / "series", liburing_series.OUT, docs.HTML, *PROJECT.rglob("__pycache__"), *PROJECT.rglob(".mypy_cache")]:
+    for path in [PROJECT / "series", liburing_series.OUT, deb.OUT, docs.HTML, *PROJECT.rglob("__pycache__"), *PROJECT.rglob(".mypy_cache")]:
         shutil.rmtree(path, ignore_errors=True)
     for name in ("compile_commands.json", "rust-project.json"):
         (PROJECT / name).unlink(missing_ok=True)
@@ -317,7 +325,7 @@ TARGETS = {"kernel": kernel, "headers": headers, "vm": machine, "run": main_job,
            "profile": do_profile, "stress": do_stress, "fuzz": do_fuzz, "soak": do_soak, "paths": do_paths,
            "regress": do_regress, "plants": plants.main, "samples": do_samples,
            "graft": do_graft, "ungraft": do_ungraft, "series": do_series, "check": check.main,
-           "liburing-series": do_liburing_series, "docs": do_docs, "rustdoc": do_rustdoc, "compile-commands": do_compile_commands,
+           "liburing-series": do_liburing_series, "deb": do_deb, "docs": do_docs, "rustdoc": do_rustdoc, "compile-commands": do_compile_commands,
            "configs": configs.main, "clean": clean}
 
 

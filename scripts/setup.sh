@@ -61,6 +61,13 @@ ethtool ethtool the kernel's own tests
 g++ g++ liburing's tests
 python3-yaml /usr/lib/python3/dist-packages/yaml the kernel's netlink client, for its own tests
 "
+deb="
+debhelper dh_prep the kernel's own rules for packages
+dpkg-dev dpkg-buildpackage the kernel's own rules for packages
+rsync rsync the package of headers
+mmdebstrap mmdebstrap a fresh Debian to try them in
+e2fsprogs mkfs.ext4 its disk
+"
 run="
 liburing-dev /usr/include/liburing.h samples/ in C
 "
@@ -114,6 +121,7 @@ packages_for()
 	paths) echo "$kernel$vm$paths" ;;
 	regress) echo "$kernel$vm$regress" ;;
 	liburing-series) echo "$kernel$vm$regress$run" ;;
+	deb) echo "$kernel$vm$run$deb" ;;
 	*) echo "$kernel$vm" ;;
 	esac
 	case $1${NOTIF_ARCH-} in

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
 """lib/ as liburing has it: that nothing of ours is left in it, and where it goes."""
 
+import os
 import sys
+import tempfile
 import unittest
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+import deb
 import liburing_text as text
 from common import Fail
 
@@ -53,6 +56,24 @@ class Text(unittest.TestCase):
         makefile = "test_srcs := \\\n\ta.c \\\n\tnop.c \\\n\tz.c \\\n\t# EOL\nrest\n"
         self.assertEqual(text.sorted_into(makefile, ["b.c", "zz.c"]),
                          "test_srcs := \\\n\ta.c \\\n\tb.c \\\n\tnop.c \\\n\tz.c \\\n\tzz.c \\\n\t# EOL\nrest\n")
+
+
+class Configuration(unittest.TestCase):
+    """CONFIG= of make deb."""
+
+    def test_chosen(self) -> None:
+        """A configuration to begin with, or one line."""
+        self.addCleanup(os.environ.pop, "CONFIG", None)
+        os.environ["CONFIG"] = ""
+        self.assertEqual(deb.chosen().name, "deb")
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8") as file:
+            os.environ["CONFIG"] = file.name
+            with self.assertRaisesRegex(Fail, "is no configuration of a kernel"):
+                deb.chosen()
+            file.write("CONFIG_64BIT=y\n")
+            file.flush()
+            self.assertEqual(deb.chosen().start, Path(file.name))
+            self.assertEqual([path.name for path in deb.chosen().fragments()], ["given.config"])
 
 
 if __name__ == "__main__":
