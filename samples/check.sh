@@ -21,6 +21,6 @@ for program in "$@"; do
 	*) much= ;;
 	esac
 	# shellcheck disable=SC2086 # nothing, or a number
-	timeout -k 5 900 ip netns exec "$program" /usr/bin/python3 "$here/${program}_check.py" "$BIN/$program" $much || status=1
+	timeout -k 5 1200 ip netns exec "$program" /usr/bin/python3 "$here/${program}_check.py" "$BIN/$program" $much || status=1
 done
 exit $status

@@ -172,7 +172,7 @@ def nobody_there(listener: socket.socket) -> None:
         pass
 
 
-def many(listener: socket.socket) -> str:
+def many(listener: socket.socket, turns: int) -> str:
     """More connections than the relay takes at a time, messages of all sizes, in turns."""
     nr = 40
 
@@ -189,7 +189,7 @@ def many(listener: socket.socket) -> str:
 
     def ask(first: int) -> int:
         with socket.create_connection(("127.0.0.1", RELAY), PATIENCE) as a:
-            for turn in range(12):
+            for turn in range(turns):
                 size = 1 + (first * 997 + turn * turn * 313) % 40_000
                 a.sendall(memoryview(DATA)[first:first + size])
                 got = bytearray()
@@ -215,11 +215,11 @@ def netem(args: str = "") -> None:
     subprocess.run(["tc", "qdisc", *what], check=True)
 
 
-def lossy(listener: socket.socket) -> str:
+def lossy(listener: socket.socket, much: int) -> str:
     """transfer() where packets are late, and some lost."""
     netem(NETEM)
     try:
-        return f"{NETEM}: {transfer(listener, 3 * MIB)}"
+        return f"{NETEM}: {transfer(listener, much)}"
     finally:
         netem()
 
@@ -252,12 +252,12 @@ def one_way(program: str, way: str, much: int, checks: Checks) -> None:
         return run
 
     with Program(program, "--way", way, "--connections", "24", str(RELAY), "127.0.0.1", str(TARGET)) as relay:
-        for name, check in (("both directions", lambda s: transfer(s, much)), ("netem", lossy),
+        for name, check in (("both directions", lambda s: transfer(s, much)), ("netem", lambda s: lossy(s, min(much, 3 * MIB))),
                             ("B stops reading", stops_reading),
                             ("A ends first", lambda s: half_close(s, True)),
                             ("B ends first", lambda s: half_close(s, False)), ("B dies", lambda s: dies(s, True)),
                             ("A dies", lambda s: dies(s, False)), ("nobody there", nobody_there),
-                            ("many connections", many)):
+                            ("many connections", lambda s: many(s, 12 if much >= 8 * MIB else 3))):
             checks.run(f"{way}: {name}", checked(check))
 
     def ended() -> str:

@@ -12,7 +12,7 @@ from types import TracebackType
 
 MODULE = Path("/sys/module/io_uring_notif/refcnt")
 # Seconds, until what should have come never will: a debug kernel on a loaded machine is slow
-PATIENCE = 120.0
+PATIENCE = 240.0
 
 
 class Wrong(Exception):
