@@ -201,7 +201,7 @@ def many(listener: socket.socket, turns: int) -> str:
     listener.settimeout(PATIENCE)
     results = at_once(echo, *(lambda first=first: ask(first) for first in range(nr)))
     need(results[1:] == [1] * nr, f"{results}")
-    return f"{nr} connections, 12 messages each"
+    return f"{nr} connections, {turns} messages each"
 
 
 def listen() -> socket.socket:
