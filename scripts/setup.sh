@@ -114,10 +114,11 @@ packages_for()
 {
 	case $1 in
 	graft | ungraft | clean) echo "$kernel" | grep -E '^(python3|patch) ' ;;
-	kernel | headers | configs | series | docs | rustdoc | compile-commands) echo "$kernel" ;;
+	kernel | headers | configs | docs | rustdoc | compile-commands) echo "$kernel" ;;
+	series) echo "$kernel${NOTIF_CHECK:+$vm}" ;;
 	check) echo "$kernel$check$run" ;;
 	run | samples) echo "$kernel$vm$run" ;;
-	test) echo "$kernel$vm$test" ;;
+	test) echo "$kernel$vm$test$run" ;;
 	paths) echo "$kernel$vm$paths" ;;
 	regress) echo "$kernel$vm$regress" ;;
 	liburing-series) echo "$kernel$vm$regress$run" ;;
