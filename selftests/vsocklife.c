@@ -148,7 +148,7 @@ TEST_F(life, vsock_15_many)
 {
 	unsigned int i;
 
-	for (i = 0; i < 300; i++) {
+	for (i = 0; i < 100; i++) {
 		struct user user;
 
 		open_user(_metadata, variant->type, &user);
