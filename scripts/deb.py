@@ -8,7 +8,6 @@ initramfs-tools makes the initramfs, and boots that in QEMU: nothing of the host
 import os
 import shlex
 import shutil
-import tempfile
 import time
 from pathlib import Path
 

@@ -36,7 +36,7 @@ class Flavour:
 
     def must(self) -> tuple[str, ...]:
         """Options that kconfig must take as they are asked for."""
-        return ("CONFIG_RUST", "CONFIG_MODULES", "CONFIG_IO_URING", "CONFIG_IO_URING_NOTIF", "CONFIG_VSOCK_MAP_RX",
+        return ("CONFIG_RUST", "CONFIG_MODULES", "CONFIG_IO_URING", "CONFIG_IO_URING_NOTIF",
                 "CONFIG_IO_URING_NOTIF_KUNIT_TEST", "CONFIG_VSOCK_MAP_RX",
                 "CONFIG_VSOCK_MAP_RX_KUNIT_TEST", "CONFIG_ARM64_64K_PAGES",
                 "CONFIG_MITIGATION_RETPOLINE", "CONFIG_MITIGATION_RETHUNK")

@@ -51,8 +51,8 @@ class Repository:
         self.signed = f"Signed-off-by: {name} <{mail}>"
         # The same series has the same mails, and is not built again
         date = output(["git", "log", "-1", "--format=%cI"], cwd=PROJECT).strip()
-        self.env = dict(os.environ, GIT_AUTHOR_DATE=date, GIT_COMMITTER_DATE=date, GIT_AUTHOR_NAME=name, GIT_AUTHOR_EMAIL=mail, GIT_COMMITTER_NAME=name,
-                        GIT_COMMITTER_EMAIL=mail, GIT_CONFIG_GLOBAL="/dev/null", GIT_CONFIG_SYSTEM="/dev/null")
+        self.env = dict(os.environ, GIT_AUTHOR_DATE=date, GIT_COMMITTER_DATE=date, GIT_AUTHOR_NAME=name,
+                        GIT_AUTHOR_EMAIL=mail, GIT_COMMITTER_NAME=name, GIT_COMMITTER_EMAIL=mail, GIT_CONFIG_GLOBAL="/dev/null", GIT_CONFIG_SYSTEM="/dev/null")
         neighbours.unpack(archive, folder)
         self.git("init", "-q", ".")
         self.commit(f"liburing {version}", "As it was released.")

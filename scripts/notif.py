@@ -41,7 +41,7 @@ import toolchain
 import vm
 import vsockdev
 from cache import digest, lock, made_whole, prune
-from common import PROJECT, Fail, Step, cache_dir, log, open_log, output, run, say
+from common import PROJECT, Fail, Step, cache_dir, log, open_log, output, say
 from tap import Tap
 
 MEGABYTES = 64
