@@ -3,6 +3,8 @@
  * A user with a small RLIMIT_MEMLOCK: what a request counts is what it touches,
  * and with flush_after a refused program needs only to wait for a notification.
  */
+#include <linux/if_packet.h>
+
 #include "account.h"
 
 #define NR_SENDS	300
@@ -13,6 +15,7 @@
 #define NR_SLOTS	3
 #define DATA_LEN	(4 * page_size())
 #define MAX_DATAGRAM	65507
+#define LARGE_PAGES	4
 
 FIXTURE(locked)
 {
@@ -21,11 +24,32 @@ FIXTURE(locked)
 	struct pair net;
 	char *data;
 	char *page;
+	char *large;		/* LARGE_PAGES that are one to the kernel */
 	long base;
 	unsigned int seq[NR_SLOTS];	/* of the slots' next notifications */
 };
 
 RING_VARIANTS_SQPOLL(locked);
+
+/* A packet socket's ring consists of compound pages, on any kernel. Needs root. */
+static char *map_large(void)
+{
+	const struct tpacket_req req = {
+		.tp_block_size = LARGE_PAGES * page_size(),
+		.tp_block_nr = 1,
+		.tp_frame_size = page_size(),
+		.tp_frame_nr = LARGE_PAGES,
+	};
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+	char *map;
+
+	if (setsockopt(fd, SOL_PACKET, PACKET_RX_RING, &req, sizeof(req)))
+		return MAP_FAILED;
+	map = mmap(NULL, req.tp_block_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+		   0);
+	close(fd);
+	return map;
+}
 
 /* Slot 0 and 1 flush by themselves, slot 2 doesn't. */
 FIXTURE_SETUP(locked)
@@ -42,6 +66,8 @@ FIXTURE_SETUP(locked)
 	ASSERT_NE(NULL, self->data);
 	ASSERT_NE(NULL, self->page);
 	fill_pattern(self->data, DATA_LEN, 24);
+	self->large = map_large();
+	ASSERT_NE(MAP_FAILED, (void *)self->large);
 	ASSERT_EQ(0, be_limited_user());
 	ASSERT_EQ(0, ring_init(&self->probe, 0));
 	ASSERT_EQ(0, ring_init(&self->ring, variant->setup));
@@ -194,6 +220,62 @@ TEST_F(locked, contract_06_counts_pages_touched)
 	ASSERT_EQ(self->base + 1 + 1 + 2 + 1,
 		  locked_pages(&self->probe, self->page));
 	ASSERT_ALL_GIVEN_BACK();
+}
+
+/* The ring's registered buffer @nr goes. */
+static int drop_buffer(struct io_uring *ring, unsigned int nr)
+{
+	struct iovec none = {};
+	struct io_uring_rsrc_update2 up = {
+		.offset = nr, .nr = 1, .data = (unsigned long)&none,
+	};
+
+	return ring_register(ring, IORING_REGISTER_BUFFERS_UPDATE, &up, sizeof(up));
+}
+
+/*
+ * Buffers that share a large page, and a clone of one of them, go one after the
+ * other: it counts until the last is gone, and no more is given back than was
+ * taken. In mainline the last two give it back, each of them.
+ */
+TEST_F(locked, contract_06_clone_in_a_shared_large_page)
+{
+	const unsigned int p = page_size();
+	struct iovec iov[] = { { self->large, p }, { self->large + p, p } };
+	struct io_uring_clone_buffers clone = { .nr = 1 };
+	struct io_uring other;
+	unsigned int first;
+
+	ASSERT_EQ(0, ring_init(&other, 0));
+	self->base = locked_pages(&self->probe, self->page);
+	clone.src_fd = self->ring.ring_fd;
+	for (first = 0; first < 2; first++) {
+		ASSERT_EQ(0, io_uring_register_buffers(&self->ring, iov, 2));
+		ASSERT_EQ(self->base + LARGE_PAGES,
+			  locked_pages(&self->probe, self->page));
+		clone.src_off = first;
+		ASSERT_EQ(0, ring_register(&other, IORING_REGISTER_CLONE_BUFFERS,
+					   &clone, 1));
+		ASSERT_EQ(1, drop_buffer(&self->ring, first));
+		ASSERT_EQ(1, drop_buffer(&self->ring, !first));
+		ASSERT_LE(self->base + LARGE_PAGES,
+			  locked_pages(&self->probe, self->page))
+			TH_LOG("a clone has the page, and nobody counts it");
+		ASSERT_EQ(0, ring_register(&other, IORING_UNREGISTER_BUFFERS,
+					   NULL, 0));
+		ASSERT_EQ(self->base, locked_pages(&self->probe, self->page));
+		ASSERT_EQ(0, ring_register(&self->ring, IORING_UNREGISTER_BUFFERS,
+					   NULL, 0));
+		ASSERT_EQ(self->base, locked_pages(&self->probe, self->page));
+	}
+	/* there is room for the ring's, and none for the other's */
+	ASSERT_EQ(0, set_limit(self->base + LARGE_PAGES));
+	ASSERT_EQ(0, io_uring_register_buffers(&self->ring, iov, 2));
+	ASSERT_EQ(-ENOMEM, ring_register(&other, IORING_REGISTER_CLONE_BUFFERS,
+					 &clone, 1));
+	ASSERT_EQ(0, ring_register(&self->ring, IORING_UNREGISTER_BUFFERS, NULL, 0));
+	ASSERT_EQ(self->base, locked_pages(&self->probe, self->page));
+	ring_exit(&other);
 }
 
 NOTIF_TEST_MAIN
