@@ -308,7 +308,7 @@ def parse(work: Work, line: str, counts: bool) -> Row:
     return Row(work, packets=packets, per_second=speed)
 
 
-class Reader:
+class Reader(vm.Lines):
     """Makes rows of what the client prints, as it comes."""
 
     def __init__(self, wanted: list[Work], counts: bool, step: Step) -> None:
@@ -317,13 +317,6 @@ class Reader:
         self.scale: list[Scale] = []
         self.missing: dict[Work, str] = {}
         self.wrong = ""
-        self.rest = b""
-
-    def data(self, data: bytes) -> None:
-        """Output of the guest."""
-        *lines, self.rest = (self.rest + data).split(b"\n")
-        for line in lines:
-            self.line(line.decode(errors="replace").rstrip("\r"))
 
     def line(self, line: str) -> None:
         """One whole line; what comes after an error is of no interest."""

@@ -41,19 +41,12 @@ class Receive:
         return asdict(self)
 
 
-class Reader:
+class Reader(vm.Lines):
     """Makes figures of what the program prints."""
 
     def __init__(self) -> None:
         self.found: list[Receive] = []
         self.missing = self.wrong = ""
-        self.rest = b""
-
-    def data(self, data: bytes) -> None:
-        """Output of the guest."""
-        *lines, self.rest = (self.rest + data).split(b"\n")
-        for line in lines:
-            self.line(line.decode(errors="replace").rstrip("\r"))
 
     def line(self, line: str) -> None:
         """One whole line."""

@@ -234,7 +234,7 @@ class Checks:
 
     def tooling(self) -> str:
         """These scripts' own tests, and that tests and documents name the same."""
-        return self.said([sys.executable, "-m", "unittest", "discover", "-q", "-s", str(PROJECT / "scripts/tests")])
+        return self.said([sys.executable, "-m", "unittest", "discover", "-q", "-s", "tests"], PROJECT / "scripts")
 
     def models(self) -> str:
         """All interleavings of the lockless parts, and the bugs put into their models."""

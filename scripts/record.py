@@ -43,22 +43,20 @@ def parse_row(text: str) -> Work:
     return work
 
 
-class Recorder:
+class Recorder(vm.Lines):
     """One boot, whose machine ends once enough of the row is logged."""
 
     def __init__(self, image: Image, virtme: Path, settings: vm.Settings, work: Work, step: Step) -> None:
         self.step, self.work = step, work
         self.run = vm.Run(image, virtme, settings)
         self.socket, self.trace = self.run.folder / "monitor", self.run.folder / "trace"
-        self.rest = b""
         self.lines: list[str] = []
         self.done = False
 
-    def on_stdout(self, data: bytes) -> None:
-        """The guest's lines; the one before the loop starts the log."""
-        *whole, self.rest = (self.rest + data).split(b"\n")
-        self.lines += [line.decode(errors="replace").rstrip("\r") for line in whole]
-        if LOOP in self.lines and not self.done:
+    def line(self, line: str) -> None:
+        """One of the guest's; the one before the loop starts the log."""
+        self.lines.append(line)
+        if line == LOOP and not self.done:
             self.record()
 
     def record(self) -> None:
@@ -85,7 +83,7 @@ class Recorder:
                  f"{start} {row} && {start} --loop {LOOP_SECONDS} {row}")
         self.run.extra = [*monitor_args(self.socket), "-D", str(self.trace)]
         self.run.write_settings(HERE=str(PROJECT), COMMAND=guest, MODULE=vm.MODULE, LEAKS="")
-        result = vm.boot(self.run, "icount", self.on_stdout, vm.to_stderr)
+        result = vm.boot(self.run, "icount", self.data, vm.to_stderr)
         wrong = next((line for line in self.lines if line.startswith("error ")), "")
         if wrong and not self.done:
             raise Fail(f"the client says: {wrong.removeprefix('error ')}; see `make bench` for the rows there are")

@@ -59,7 +59,7 @@ def emit(line: str) -> None:
     log().write(line + "\n")
 
 
-class Guest(threading.Thread):
+class Guest(threading.Thread, vm.Lines):
     """A VM that runs what prints TAP, called `name` in the stream."""
 
     def __init__(self, tap: Tap, image: build.Image, virtme: Path, settings: vm.Settings, command: str, name: str) -> None:
@@ -67,16 +67,9 @@ class Guest(threading.Thread):
         self.source = Source(tap, name)
         self.image, self.virtme, self.settings = image, virtme, settings
         self.command = command
-        self.rest = b""
         # more of QEMU's command line
         self.extra: list[str] = []
         self.error: Exception | None = None
-
-    def output(self, data: bytes) -> None:
-        """What the command printed, which may end within a line."""
-        *whole, self.rest = (self.rest + data).split(b"\n")
-        for text in whole:
-            self.line(text.decode(errors="replace").rstrip("\r"))
 
     def line(self, line: str) -> None:
         """One line of it."""
@@ -86,7 +79,7 @@ class Guest(threading.Thread):
         """Boot, run the part, and say how the kernel took it."""
         start = time.monotonic()
         try:
-            result = vm.in_vm(self.image, self.virtme, self.settings, self.command, str(PROJECT), self.output,
+            result = vm.in_vm(self.image, self.virtme, self.settings, self.command, str(PROJECT), self.data,
                               self.extra)
         except (Fail, OSError) as error:
             self.error = error

@@ -95,6 +95,22 @@ class Result:
     console: Path = Path()
 
 
+class Lines:
+    """Who reads what the guest prints line by line, wherever it is cut."""
+
+    rest = b""
+
+    def data(self, data: bytes) -> None:
+        """Some of it."""
+        *whole, self.rest = (self.rest + data).split(b"\n")
+        for text in whole:
+            self.line(text.decode(errors="replace").rstrip("\r"))
+
+    def line(self, line: str) -> None:
+        """One line."""
+        raise NotImplementedError
+
+
 class Run:
     """One boot: its folder, its QEMU command, its console."""
 

@@ -3,17 +3,14 @@
 
 import io
 import subprocess
-import sys
 import tarfile
 import tempfile
 import unittest
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-import arm64  # noqa: E402
-from common import Fail  # noqa: E402
-from flavour import FLAVOURS, flavour_name  # noqa: E402
+import arm64
+from common import Fail
+from flavour import FLAVOURS, flavour_name
 
 
 def package(folder: Path, members: dict[str, str]) -> Path:
@@ -78,7 +75,3 @@ class UserlandTest(unittest.TestCase):
             with (folder / "initramfs").open("rb") as archive:
                 listed = subprocess.run(["busybox", "cpio", "-t"], stdin=archive, capture_output=True, check=True)
             self.assertEqual(set(listed.stdout.decode().split()), {*names, "dev/console", "init"})
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -2,15 +2,12 @@
 """make bench's guest: what is in its initramfs."""
 
 import subprocess
-import sys
 import tempfile
 import unittest
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-import bare  # noqa: E402
-from common import Fail  # noqa: E402
+import bare
+from common import Fail
 
 
 def cpio(archive: bytes, *args: str) -> bytes:
@@ -48,7 +45,3 @@ class BareTest(unittest.TestCase):
         """One line says which program is missing."""
         with self.assertRaisesRegex(Fail, "no program surely-not-there"):
             bare.find_program("surely-not-there")
-
-
-if __name__ == "__main__":
-    unittest.main()

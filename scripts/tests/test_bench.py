@@ -1,20 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0
 """make bench: the rows that are asked for, what is made of the answers, and comparing runs."""
 
-import sys
 import tempfile
 import unittest
 from collections.abc import Iterator
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-import bench  # noqa: E402
-import bench_report  # noqa: E402
-import bench_scale  # noqa: E402
-from bench import Results, Row, Work  # noqa: E402
-from bench_scale import Scale  # noqa: E402
-from common import Fail, Step  # noqa: E402
+import bench
+import bench_report
+import bench_scale
+from bench import Results, Row, Work
+from bench_scale import Scale
+from common import Fail, Step
 
 ZC = Work("send_zc", "registered", None, 0, "udp4", 4000, 128, "plain")
 SLOT = Work("slot", "registered", "after:8", 0, "udp4", 4000, 128, "plain")
@@ -167,7 +164,3 @@ class BenchTest(unittest.TestCase):
 def reference_is_there(work: Work, full: list[Work]) -> bool:
     """Whether a row has what its ratio is to."""
     return bench_report.reference(work) in full
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -1,16 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
 """make configs: which kernels are built, of what, and whose warnings count."""
 
-import sys
 import tempfile
 import unittest
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-import build  # noqa: E402
-import configs  # noqa: E402
-from common import Fail  # noqa: E402
+import build
+import configs
+from common import Fail
 
 NAMES = ["include/linux/skbuff.h", "io_uring/net.c", "net/core/datagram.c", "rust/helpers/helpers.c",
          "tools/testing/selftests/net/x.c"]
@@ -71,7 +68,3 @@ class ConfigsTest(unittest.TestCase):
         build.check_config(config, {"CONFIG_A": "y", "CONFIG_B": "n", "CONFIG_C": "m"}, ["CONFIG_A", "CONFIG_B"])
         for name, value in (("CONFIG_A", "n"), ("CONFIG_B", "m")):
             self.assertRaisesRegex(Fail, name, build.check_config, config, {name: value}, [name])
-
-
-if __name__ == "__main__":
-    unittest.main()

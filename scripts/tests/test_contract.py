@@ -57,7 +57,3 @@ class ContractTest(unittest.TestCase):
         run |= set(re.findall(r"^\trun_prog (\w+)$", script, re.M))
         run |= set(re.findall(r'"\$BIN/([a-z]+)"', script))
         self.assertEqual(set(), {source.stem for source in (PROJECT / "selftests").glob("*.c")} - run)
-
-
-if __name__ == "__main__":
-    unittest.main()

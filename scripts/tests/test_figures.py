@@ -1,16 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
 """What the documents show of a benchmark."""
 
-import sys
 import tempfile
 import unittest
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-import bench  # noqa: E402
-import figures  # noqa: E402
-from common import Fail  # noqa: E402
+import bench
+import figures
+from common import Fail
 
 
 def row(mode: str, buffer: str, size: int, figure: float, batch: int = 128, how: str = "") -> bench.Row:
@@ -53,7 +50,3 @@ class FiguresTest(unittest.TestCase):
         """figures: a run that counted no instructions is refused"""
         with self.assertRaisesRegex(Fail, "instructions"):
             self.kept(accel="kvm")
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -1,13 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """From KCOV's program counters to lines, on small made-up outputs of the tools."""
 
-import sys
 import unittest
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-import coverage  # noqa: E402
+import coverage
 
 PRINTED = """# SEED=1 repeats it
 # cover io_uring_notif 10 2f
@@ -75,7 +72,3 @@ class Coverage(unittest.TestCase):
         """coverage: lines are told in ranges"""
         self.assertEqual(coverage.ranges({7, 1, 3, 2}), "1-3, 7")
         self.assertEqual(coverage.ranges([]), "")
-
-
-if __name__ == "__main__":
-    unittest.main()

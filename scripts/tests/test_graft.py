@@ -2,16 +2,13 @@
 """The graft: all or nothing, and taken out without a trace."""
 
 import os
-import sys
 import tempfile
 import unittest
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-import graft  # noqa: E402
-from common import Fail  # noqa: E402
-from source import Tree  # noqa: E402
+import graft
+from common import Fail
+from source import Tree
 
 MAKEFILE = "VERSION = 7\nPATCHLEVEL = 3\nSUBLEVEL = 4\n"
 NET = "".join(f"line {n}\n" for n in range(1, 31))
@@ -116,7 +113,3 @@ class GraftTest(unittest.TestCase):
         self.assertEqual(graft.sync(tree, self.project), 2)
         self.assertEqual(self.net(tree.src), NET)
         self.assertFalse((tree.src / "io_uring/notif/rust/slot.rs").exists())
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -1,17 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
 """From a log of instructions to the functions they are in, on a small made-up log."""
 
-import sys
 import tempfile
 import unittest
 from array import array
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-import hotspots  # noqa: E402
-import record  # noqa: E402
-from common import Fail  # noqa: E402
+import hotspots
+import record
+from common import Fail
 
 ENTRY, ENTER, SEND, SAME, BEGIN, END, IRQ, MODULE = (0xffffffff81000000 + n * 0x100
                                                      for n in (0, 1, 2, 3, 4, 5, 6, 0x400000))
@@ -129,7 +126,3 @@ class HotspotsTest(unittest.TestCase):
                      "slot registered batch 0 udp4 4000 5 plain"):
             with self.assertRaises(Fail):
                 record.parse_row(text)
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -2,12 +2,10 @@
 """lib/ as liburing has it: that nothing of ours is left in it, and where it goes."""
 
 import os
-import sys
 import tempfile
 import unittest
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import deb
 import liburing_text as text
 from common import Fail
@@ -74,7 +72,3 @@ class Configuration(unittest.TestCase):
             file.flush()
             self.assertEqual(deb.chosen().start, Path(file.name))
             self.assertEqual([path.name for path in deb.chosen().fragments()], ["given.config"])
-
-
-if __name__ == "__main__":
-    unittest.main()

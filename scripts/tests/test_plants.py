@@ -1,15 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 """scripts/plants.py and scripts/jumps.py: the bugs fit the code, and what counts as found."""
 
-import sys
 import unittest
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-import jumps  # noqa: E402
-import plants  # noqa: E402
-from common import PROJECT  # noqa: E402
+import jumps
+import plants
+from common import PROJECT
 
 
 class PlantsTest(unittest.TestCase):
@@ -45,7 +42,3 @@ class JumpsTest(unittest.TestCase):
             self.assertEqual([False, True, False, True], [jumps.out_of_reach(bytes(200) + code, 200, 202 + way)
                                                           for way in (127, 128, -128, -129)])
         self.assertFalse(jumps.out_of_reach(b"\x0f\x1f\x44\x00\x00", 0, 1000))
-
-
-if __name__ == "__main__":
-    unittest.main()

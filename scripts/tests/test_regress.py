@@ -3,23 +3,20 @@
 
 import json
 import os
-import sys
 import tempfile
 import unittest
 from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-import build  # noqa: E402
-import common  # noqa: E402
-import flavour  # noqa: E402
-import regress  # noqa: E402
-import vm  # noqa: E402
-from common import Fail  # noqa: E402
-from neighbours import Test  # noqa: E402
-from regress import Outcome, Row  # noqa: E402
+import build
+import common
+import flavour
+import regress
+import vm
+from common import Fail
+from neighbours import Test
+from regress import Outcome, Row
 
 CONSOLE = """[    1.0] WARNING: virtme
 [    2.0] regress: 0 liburing/a
@@ -184,7 +181,3 @@ class BootTest(unittest.TestCase):
         self.boots = [(self.ended(0), "", vm.Result(1, console=self.console))]
         with self.assertRaises(Fail):
             self.run_tests("liburing/a", "liburing/b")
-
-
-if __name__ == "__main__":
-    unittest.main()

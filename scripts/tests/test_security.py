@@ -36,7 +36,3 @@ class SecurityTest(unittest.TestCase):
         tests = {name for source in (PROJECT / "selftests").glob("*.c") for name in defined(source.stem)}
         self.assertEqual({name for name in tests if name.startswith("security_")},
                          {name for name in NAME.findall(PAGE.read_text(encoding="utf-8")) if name.startswith("security_")})
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -1,15 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 """The series: nothing is forgotten, nobody is named who isn't anybody."""
 
-import sys
 import tempfile
 import unittest
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-import series  # noqa: E402
-from common import Fail  # noqa: E402
+import series
+from common import Fail
 
 
 class SeriesTest(unittest.TestCase):

@@ -1,14 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """scripts/soak.py finds what grows, and nothing else."""
 
-import sys
 import unittest
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-import soak  # noqa: E402
-from common import Fail  # noqa: E402
+import soak
+from common import Fail
 
 
 def run(name: str, values: list[int]) -> list[str]:
@@ -44,7 +41,3 @@ class SoakTest(unittest.TestCase):
         """soak: too few looks are an error, not a success"""
         with self.assertRaises(Fail):
             run("kmalloc-64", [1] * 7)
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -2,19 +2,16 @@
 """`make stress`: which seed a failure is told with, and what may be given."""
 
 import os
-import sys
 import unittest
 from pathlib import Path
 from unittest import mock
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-import build  # noqa: E402
-import stress  # noqa: E402
-import vm  # noqa: E402
-from common import Fail  # noqa: E402
-from flavour import FLAVOURS  # noqa: E402
-from tap import Tap  # noqa: E402
+import build
+import stress
+import vm
+from common import Fail
+from flavour import FLAVOURS
+from tap import Tap
 
 
 class StressTest(unittest.TestCase):
@@ -30,14 +27,14 @@ class StressTest(unittest.TestCase):
         guest = self.guest([])
         self.assertEqual(guest.seed, 5)
         for data in (b"# a round begins: SEE", b"D=5 repeats it\n# a round begins: SEED=6 rep", b"eats it\n"):
-            guest.output(data)
+            guest.data(data)
         self.assertEqual(guest.seed, 6)
 
     def test_results(self) -> None:
         """comments come at once, results are counted, a run that is cut short fails"""
         printed: list[str] = []
         guest = self.guest(printed)
-        guest.output(b"TAP version 13\n# 10 s: 3 steps\nok 1 stress: a (seed 5)\n")
+        guest.data(b"TAP version 13\n# 10 s: 3 steps\nok 1 stress: a (seed 5)\n")
         self.assertEqual(printed[1:], ["# 10 s: 3 steps", "ok 1 stress: a (seed 5)"])
         guest.source.end()
         self.assertFalse(guest.source.tap.finish())
@@ -49,7 +46,3 @@ class StressTest(unittest.TestCase):
         for bad in ("word", "0", "-1"):
             with mock.patch.dict(os.environ, {"SEED": bad}), self.assertRaises(Fail):
                 stress.seed_of_run()
-
-
-if __name__ == "__main__":
-    unittest.main()

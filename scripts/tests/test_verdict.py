@@ -1,15 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 """What decides between passed and failed: TAP, splats, and the machine's mirror."""
 
-import sys
 import unittest
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-import apt  # noqa: E402
-import splat  # noqa: E402
-from tap import Source, Tap  # noqa: E402
+import apt
+import splat
+from tap import Source, Tap
 
 KASAN = """[    1.0] e1000e: link up
 [    2.1] ==================================================================
@@ -124,7 +121,3 @@ class MirrorTest(unittest.TestCase):
                   "http://mirror.example/debian/ trixie main\n")
         self.assertEqual(apt.mirror_of(listed, "trixie"), "http://mirror.example/debian/")
         self.assertEqual(apt.mirror_of(listed, "forky"), "")
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -2,15 +2,12 @@
 """Zero-copy receive on vsock: its page and its tests name the same, its benchmark is read."""
 
 import re
-import sys
 import unittest
 from collections.abc import Iterator
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-import bench_vsock  # noqa: E402
-import vsockdev  # noqa: E402
+import bench_vsock
+import vsockdev
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 CLAUSES = 17
@@ -70,7 +67,3 @@ class VsockTest(unittest.TestCase):
                          [f"vsock: 0 of {len(lines)} figures changed, the others are the same to the digit"])
         reader.line("error vsock recv: send: Broken pipe")
         self.assertEqual(reader.wrong, "vsock recv: send: Broken pipe")
-
-
-if __name__ == "__main__":
-    unittest.main()
