@@ -22,7 +22,7 @@ from source import PLACES
 
 # checkpatch's opinions that do not fit, and why
 IGNORED = {
-    "FILE_PATH_CHANGES": "the MAINTAINERS entry is its own matter",
+    "FILE_PATH_CHANGES": "the entry in MAINTAINERS comes with the first file, for all of them",
     "UNKNOWN_COMMIT_ID": "the commits that Fixes: names are mainline's, whose history is not here",
 }
 TEST_IGNORED = {

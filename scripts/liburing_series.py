@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """`make liburing-series`: lib/ and man/ as patches for liburing; applied to its newest release, built, and tested."""
 
-import os
 import re
 import shutil
 import subprocess
@@ -42,30 +41,14 @@ without slots the tests are skipped.
 """
 
 
-class Repository:
-    """liburing as a git repository, in which the series grows or is applied."""
+class Library(series.Repository):
+    """liburing as a git repository."""
 
     def __init__(self, folder: Path, archive: Path, version: str) -> None:
-        self.folder, self.version = folder, version
-        name, mail = series.author()
-        self.signed = f"Signed-off-by: {name} <{mail}>"
-        # The same series has the same mails, and is not built again
-        date = output(["git", "log", "-1", "--format=%cI"], cwd=PROJECT).strip()
-        self.env = dict(os.environ, GIT_AUTHOR_DATE=date, GIT_COMMITTER_DATE=date, GIT_AUTHOR_NAME=name,
-                        GIT_AUTHOR_EMAIL=mail, GIT_COMMITTER_NAME=name, GIT_COMMITTER_EMAIL=mail, GIT_CONFIG_GLOBAL="/dev/null", GIT_CONFIG_SYSTEM="/dev/null")
+        super().__init__(folder)
+        self.version = version
         neighbours.unpack(archive, folder)
-        self.git("init", "-q", ".")
         self.commit(f"liburing {version}", "As it was released.")
-
-    def git(self, *arguments: str) -> str:
-        """Run git in it."""
-        return output(["git", *arguments], self.env, self.folder)
-
-    def commit(self, subject: str, body: str) -> None:
-        """Commit everything, if there is something."""
-        self.git("add", "-A")
-        if self.git("status", "--porcelain"):
-            self.git("commit", "-q", "-m", f"{subject}\n\n{body}\n\n{self.signed}")
 
     def edit(self, name: str, after: str, new: str) -> None:
         """Put something into a file."""
@@ -83,7 +66,7 @@ class Repository:
         return f"{major}.{int(minor) + 1}"
 
 
-def add_uapi(repository: Repository, tree: Tree) -> None:
+def add_uapi(repository: Library, tree: Tree) -> None:
     """What patches/ add to the kernel's headers, on top of liburing's copies of these."""
     patched = graft.apply_patches(graft.patch_files(), tree.pristine)
     headers = repository.folder / "src/include/liburing"
@@ -104,13 +87,13 @@ def add_uapi(repository: Repository, tree: Tree) -> None:
     repository.commit("io_uring.h: add notification slots and GET_BUF", "From the kernel's patches, which say how they work.")
 
 
-def add_pages(repository: Repository, *names: str) -> None:
+def add_pages(repository: Library, *names: str) -> None:
     """Man pages; liburing's Makefile installs whatever is in the folder."""
     for name in names:
         repository.write(f"man/{name}", text.page(name, repository.next_version))
 
 
-def add_names(repository: Repository, found: list[text.Function]) -> None:
+def add_names(repository: Library, found: list[text.Function]) -> None:
     """The linkers' maps: what programs link to, and what other languages do."""
     for name in ("liburing.map", "liburing-ffi.map") if found[0].in_library else ("liburing-ffi.map",):
         path = repository.folder / "src" / name
@@ -123,7 +106,7 @@ def write(tree: Tree, archive: Path, version: str) -> list[Path]:
     slots, buffers = (list(text.functions(name)) for name in ("liburing_notif.h", "liburing_get_buf.h"))
     library, helpers = ([f for f in slots if f.in_library is there] for there in (True, False))
     with tempfile.TemporaryDirectory(prefix="notif-liburing-") as folder:
-        repository = Repository(Path(folder), archive, version)
+        repository = Library(Path(folder), archive, version)
         base = repository.git("rev-parse", "HEAD").strip()
         add_uapi(repository, tree)
         header = "src/include/liburing.h"
@@ -164,17 +147,14 @@ def apply(archive: Path, version: str, mails: list[Path]) -> Path:
         return folder
     shutil.rmtree(root, ignore_errors=True)
     folder.mkdir(parents=True)
-    repository, warned = Repository(folder, archive, version), list[str]()
+    repository, warned = Library(folder, archive, version), list[str]()
 
     def read(line: str) -> None:
         if "warning:" in line:
             warned.append(line.strip())
 
     for mail in mails:
-        try:
-            repository.git("am", "-q", str(mail))
-        except Fail as error:
-            raise Fail(f"{mail.name} does not apply to {neighbours.PACKAGE} {version} with git am; see {log().path}") from error
+        repository.am(mail, f"{mail.name} for {neighbours.PACKAGE} {version}")
         neighbours.make_liburing(folder, read, "test" if mail == mails[-1] else "")
     ours = [line for line in warned if "notif" in line]
     for line in ours:

@@ -16,7 +16,7 @@ from typing import Any
 
 import figures
 import graft
-from common import Fail, PROJECT, output, say
+from common import Fail, PROJECT, log, output, say
 from source import Tree
 
 LISTS = PROJECT / "patches/series"
@@ -86,43 +86,52 @@ def files_of(one: Series, patch: dict[str, Any]) -> list[Path]:
 
 
 class Repository:
-    """A git repository in which a series grows."""
+    """A git repository in which a series grows, or is applied."""
 
-    def __init__(self, folder: Path, who: tuple[str, str]) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
-        name, mail = who
+        name, mail = author()
+        # The same series has the same mails
+        date = output(["git", "log", "-1", "--format=%cI"], cwd=PROJECT).strip()
         self.env = dict(os.environ, GIT_AUTHOR_NAME=name, GIT_AUTHOR_EMAIL=mail, GIT_COMMITTER_NAME=name,
-                        GIT_COMMITTER_EMAIL=mail, GIT_CONFIG_GLOBAL="/dev/null", GIT_CONFIG_SYSTEM="/dev/null")
-        self.sender, self.signed = f"From: {name} <{mail}>", f"Signed-off-by: {name} <{mail}>"
+                        GIT_COMMITTER_EMAIL=mail, GIT_AUTHOR_DATE=date, GIT_COMMITTER_DATE=date,
+                        GIT_CONFIG_GLOBAL="/dev/null", GIT_CONFIG_SYSTEM="/dev/null")
+        self.author = f"{name} <{mail}>"
+        self.signed = f"Signed-off-by: {self.author}"
+        self.git("init", "-q", ".")
 
     def git(self, *arguments: str) -> str:
         """Run git in the repository."""
         return output(["git", *arguments], self.env, self.folder)
 
-    def am(self, mail: str, name: str) -> None:
+    def am(self, mail: Path, what: str) -> None:
         """Apply a mail, with no fuzz."""
-        path = self.folder / ".git/mail"
-        path.write_text(mail, encoding="utf-8")
         try:
-            self.git("am", "-q", str(path))
+            self.git("am", "-q", str(mail))
         except Fail as error:
-            raise Fail(f"{name} does not apply with git am; make it with git format-patch, after those before it") from error
+            raise Fail(f"{what} does not apply with git am, after those before it; see {log().path}") from error
 
-    def commit(self, one: Series, patch: dict[str, Any]) -> None:
+    def commit(self, subject: str, body: str) -> None:
+        """Commit everything, if there is something; what is ignored too."""
+        self.git("add", "-A", "-f")
+        if self.git("status", "--porcelain"):
+            self.git("commit", "-q", "-m", f"{subject}\n\n{body.strip()}\n\n{self.signed}")
+
+    def add(self, one: Series, patch: dict[str, Any]) -> None:
         """Make one patch of a series."""
         if "mail" in patch:
-            path = mail_of(patch)
-            text = SIGNED.sub(self.signed, FROM.sub(self.sender, path.read_text(encoding="utf-8"), 1))
-            self.am(text, f"patches/{path.name}")
+            path, mail = mail_of(patch), self.folder / ".git/mail"
+            mail.write_text(SIGNED.sub(self.signed, FROM.sub(f"From: {self.author}", path.read_text(encoding="utf-8"), 1)), encoding="utf-8")
+            self.am(mail, f"patches/{path.name}")
         for path in files_of(one, patch):
             place(self.folder, one, path, patch.get("into", ""))
         for name, after, line in patch.get("lines", ()):
-            insert(self.folder / name, after, line)
-        self.git("add", "-A", "-f")
+            insert(self.folder / name, after, line.replace("@AUTHOR@", self.author))
         if "mail" in patch:
+            self.git("add", "-A", "-f")
             self.git("commit", "-q", "--amend", "--no-edit")
         else:
-            self.git("commit", "-q", "-m", f"{patch['subject']}\n\n{patch['body'].strip()}\n\n{self.signed}")
+            self.commit(patch["subject"], patch["body"])
 
 
 def place(root: Path, one: Series, path: Path, into: str) -> None:
@@ -181,19 +190,17 @@ def write(tree: Tree, out: Path) -> Path:
     names = {n for p in graft.patch_files() for n in graft.touched(p)}
     names |= {n for s in all_series for p in s.patches for n, *_ in p.get("lines", ())}
     with tempfile.TemporaryDirectory(prefix="notif-series-") as temp:
-        repository = Repository(Path(temp), author())
-        repository.git("init", "-q", ".")
+        repository = Repository(Path(temp))
         for name in sorted(n for n in names if tree.pristine(n).exists()):
             (repository.folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(tree.pristine(name), repository.folder / name)
-        repository.git("add", "-A", "-f")
-        repository.git("commit", "-q", "-m", f"Linux {tree.version}")
+        repository.commit(f"Linux {tree.version}", "As it was released.")
         shutil.rmtree(out, ignore_errors=True)
         for one in all_series:
             repository.git("checkout", "-q", "-b", one.name)
             repository.git("tag", f"base-{one.name}")
             for patch in one.patches:
-                repository.commit(one, patch)
+                repository.add(one, patch)
             mails(repository, one, out / one.name)
         complete(tree, repository.folder, all_series)
     return out

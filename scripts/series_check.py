@@ -2,7 +2,8 @@
 """`make series CHECK=1`: the mails of series.py, one after the other, as those would who get them.
 
 git am onto the pristine kernel, checkpatch, get_maintainer; then each step is built, with the option off, on and as
-a module where there is one, and booted. What was built before is known by its content, and isn't built again.
+a module where there is one, and booted. All are built in one folder for each value of the option, step by step, so
+that make compiles what a patch changes; what was built or booted before is known by its content, and isn't again.
 At last the selftests run as they are in the kernel's tree.
 """
 
@@ -28,9 +29,13 @@ from toolchain import Toolchain, find_virtme
 
 # What is no part of a kernel
 NO_SOURCE = ("Documentation", "MAINTAINERS", "tools")
+# C that is a part of another file's object
+INCLUDED = re.compile(r"rust_helpers\.c$|^rust/|^tools/")
 SELFTESTS = "tools/testing/selftests"
 # Programs of the series for net/ that need nothing but a kernel
-NETDEV = ("zerocopy_mtu_probe", "zerocopy_mixed")
+NETDEV = ("zerocopy_mtu_probe", "zerocopy_mixed", "zerocopy_ipcomp.sh")
+# Which the last of them runs
+HELPERS = ("io_uring_zerocopy_tx", "msg_zerocopy")
 
 
 class Smallest(Flavour):
@@ -80,22 +85,6 @@ def source_key(src: Path) -> str:
     return digest(line for line in entries if line.split("\t")[1] not in NO_SOURCE)
 
 
-def lint(src: Path, mail: Path) -> str:
-    """What checkpatch and get_maintainer have against a mail."""
-    text = mail.read_text(encoding="utf-8")
-    ignored = check.IGNORED | (check.TEST_IGNORED if SELFTESTS in text else {}) \
-        | (check.TRACE_IGNORED if "shim/trace.h" in text else {})
-    done = subprocess.run(["perl", "scripts/checkpatch.pl", "--strict", "--terse", "--show-types", "--no-summary",
-                           f"--ignore={','.join(ignored)}", str(mail)], cwd=src, text=True, capture_output=True, check=False)
-    said = done.stdout + done.stderr if done.returncode else ""
-    asked = output(["perl", "scripts/get_maintainer.pl", "--no-git", "--no-git-fallback", "--no-rolestats", str(mail)],
-                   cwd=src)
-    log().write(f"{mail.name}\n{asked}")
-    if not re.search(r"@", asked.replace("linux-kernel@vger.kernel.org", "")):
-        said += "get_maintainer.pl names nobody but linux-kernel\n"
-    return said
-
-
 def apply(src: Path, out: Path, known: list[series.Series]) -> Iterator[Applied]:
     """git am of each mail; the tree is that of the patch as long as the caller looks at it."""
     git = ["git", "-C", str(src)]
@@ -116,44 +105,92 @@ def variants(src: Path, one: series.Series) -> list[dict[str, str]]:
     return [{one.option: value} for value in ("n", "m", "y")]
 
 
+def sources(src: Path, step: Applied) -> set[str]:
+    """The C that has to be compiled in one of the kernels of a patch: its own, and its folder's as soon as that is built."""
+    names = set(graft.touched(step.mail))
+    if (src / step.one.home / "Kconfig").exists():
+        names |= {str(path.relative_to(src)) for path in (src / step.one.home).rglob("*.c")}
+        return {name for name in names if name.endswith(".c") and not INCLUDED.search(name)}
+    return {name for name in names if name.endswith(".c") and not INCLUDED.search(name) and not name.startswith(step.one.home)}
+
+
 class Kernels:
     """Kernels that were built and booted, each in a folder for its variant."""
 
     def __init__(self, tree: Tree, tools: Toolchain) -> None:
         self.tree, self.tools, self.virtme = tree, tools, find_virtme()
-        self.kept = tree.folder / "series/checked"
+        self.kept = tree.folder / "checked"
         self.known = set(self.kept.read_text(encoding="utf-8").split()) if self.kept.exists() else set[str]()
 
-    def check(self, step: Applied, options: dict[str, str]) -> None:
-        """Build and boot one, unless the same was."""
+    def lint(self, mail: Path) -> str:
+        """What checkpatch and get_maintainer have against a mail."""
+        text, src = mail.read_text(encoding="utf-8"), self.tree.src
+        ignored = check.IGNORED | (check.TEST_IGNORED if SELFTESTS in text else {}) \
+            | (check.TRACE_IGNORED if "shim/trace.h" in text else {})
+        # Without its date
+        key = digest([text.partition("\nSubject: ")[2], *ignored])
+        if key in self.known:
+            return ""
+        done = subprocess.run(["perl", "scripts/checkpatch.pl", "--strict", "--terse", "--show-types", "--no-summary",
+                               f"--ignore={','.join(ignored)}", str(mail)], cwd=src, text=True, capture_output=True, check=False)
+        said = done.stdout + done.stderr if done.returncode else ""
+        asked = output(["perl", "scripts/get_maintainer.pl", "--no-git", "--no-git-fallback", "--no-rolestats", str(mail)],
+                       cwd=src)
+        log().write(f"{mail.name}\n{asked}")
+        if not re.search(r"@", asked.replace("linux-kernel@vger.kernel.org", "")):
+            said += "get_maintainer.pl names nobody but linux-kernel\n"
+        if not said:
+            self.keep(key)
+        return said
+
+    def check(self, step: Applied) -> list[str]:
+        """Build and boot what one patch makes, unless the same was; the values of its option."""
+        options = variants(self.tree.src, step.one)
         config = (PROJECT / "configs/series.config").read_bytes()
         key = digest([step.key, self.tools.ident(), config, str(options)])
-        if key in self.known:
-            return
+        if key not in self.known:
+            missing = sources(self.tree.src, step)
+            for option in options:
+                missing -= self.build(step, option)
+            if missing:
+                raise Fail(f"no kernel here compiles {', '.join(sorted(missing))}; add what it wants to configs/series.config")
+            self.keep(key)
+        return [value for option in options for value in option.values()]
+
+    def build(self, step: Applied, options: dict[str, str]) -> set[str]:
+        """Build one, and boot it when make has made something of this patch; the C that was compiled."""
         value = next(iter(options.values()), "n")
-        out, first = self.tree.folder / f"build-{value}", self.tree.folder / "build-n"
-        with lock("series", "make series CHECK=1"):
-            if not out.exists() and first.exists():
-                # Only what the option changes is compiled again
-                shutil.copytree(first, out, symlinks=True)
-            build.configure(self.tree, self.tools, SMALLEST, out, options)
-            with Step(f"building {step.mail.name[:40]} {value}", None, " objects") as shown:
-                build.run_make(self.tree, self.tools, out, ["bzImage", "modules"], f"building {step.mail.name}", shown)
-        self.boot(out, f"{step.mail.name} {value}")
+        out, first, what = self.tree.folder / f"build-{value}", self.tree.folder / "build-n", f"{step.mail.name[:40]} {value}"
+        if not out.exists() and first.exists():
+            # Only what the option changes is compiled again
+            shutil.copytree(first, out, symlinks=True)
+        build.configure(self.tree, self.tools, SMALLEST, out, options)
+        with Step(f"building {what}", None, " objects") as shown:
+            build.run_make(self.tree, self.tools, out, ["bzImage", "modules"], f"building {step.mail.name}", shown)
+        made = (out / "modules.order").read_text(encoding="utf-8").split()
+        modules = {f"modules/{Path(name).stem}.ko": (out / name).with_suffix(".ko") for name in made}
+        key = digest(path.read_bytes() for path in (out / SMALLEST.boots, *modules.values()))
+        if key not in self.known:
+            self.boot(out, modules, what)
+            self.keep(key)
+        return {str(path.relative_to(out).with_suffix(".c")) for path in out.rglob("*.o")}
+
+    def keep(self, key: str) -> None:
+        """Nothing was wrong with it."""
         self.known.add(key)
         with self.kept.open("a", encoding="utf-8") as file:
             file.write(f"{key}\n")
 
-    def boot(self, out: Path, what: str) -> None:
+    def boot(self, out: Path, modules: dict[str, Path], what: str) -> None:
         """Boot what was built, and load its modules; a Fail when that doesn't work, or the kernel complains."""
-        built = (out / "modules.order").read_text(encoding="utf-8").split()
-        modules = {f"modules/{Path(name).stem}.ko": (out / name).with_suffix(".ko") for name in built}
         command = "uname -r" + "".join(f" && insmod /{name}" for name in modules)
         settings = vm.Settings(1, "512M", "icount", 600, module=False)
         with tempfile.TemporaryDirectory(prefix="notif-series-") as temp:
             shutil.copy2(out / SMALLEST.boots, temp)
             image = build.Image(Path(temp), SMALLEST)
-            vm.verdict(bare.in_bare_vm(image, self.virtme, settings, modules, command, vm.ignore), what, settings.timeout)
+            with Step(f"booting {what}"):
+                result = bare.in_bare_vm(image, self.virtme, settings, modules, command, vm.ignore)
+            vm.verdict(result, what, settings.timeout)
 
 
 def kselftest(src: Path, image: build.Image, virtme: Path) -> None:
@@ -162,7 +199,8 @@ def kselftest(src: Path, image: build.Image, virtme: Path) -> None:
     run(["make", "-C", str(src), "headers"], "make headers")
     run(["make", "-C", str(folder), "TARGETS=io_uring"], "building the selftests")
     net = folder / "net"
-    run(["make", "-C", str(net), f"OUTPUT={net}", *(f"{net}/{name}" for name in NETDEV)], "building net's selftests")
+    programs = [f"{net}/{name}" for name in (*NETDEV, *HELPERS) if not name.endswith(".sh")]
+    run(["make", "-C", str(net), f"OUTPUT={net}", *programs], "building net's selftests")
     said: list[bytes] = []
 
     def see(data: bytes) -> None:
@@ -182,21 +220,20 @@ def kselftest(src: Path, image: build.Image, virtme: Path) -> None:
 
 def main(tree: Tree, tools: Toolchain, out: Path) -> None:
     """Check every patch, also when one fails; a line for each."""
-    own = pristine(tree)
-    kernels, failed = Kernels(own, tools), list[str]()
-    for step in apply(own.src, out, series.load()):
-        name, said = f"{step.one.name}/{step.mail.name}", lint(own.src, step.mail).strip()
-        done = []
-        try:
-            for options in variants(own.src, step.one):
-                kernels.check(step, options)
-                done.append(next(iter(options.values()), "without the option"))
-        except Fail as error:
-            said += f"\n{error}"
-        print(f"{'not ok' if said else 'ok'} {name} # built and booted: {', '.join(done) or 'none'}", flush=True)
-        if said:
-            print("\n".join(f"    {line}" for line in said.splitlines()[:check.SHOWN]), flush=True)
-            failed.append(step.mail.name)
-    if failed:
-        raise Fail(f"{len(failed)} patches fail, the first is {failed[0]}; see above and {log().path}")
-    kselftest(own.src, build.find_image(tree, tools, FLAVOURS["release"]), kernels.virtme)
+    with lock("series", "make series CHECK=1"):
+        own = pristine(tree)
+        kernels, failed = Kernels(own, tools), list[str]()
+        for step in apply(own.src, out, series.load()):
+            name, said = f"{step.one.name}/{step.mail.name}", kernels.lint(step.mail)
+            done = []
+            try:
+                done = kernels.check(step) or ["without the option"]
+            except Fail as error:
+                said += f"\n{error}"
+            print(f"{'not ok' if said else 'ok'} {name} # built and booted: {', '.join(done) or 'none'}", flush=True)
+            if said:
+                print("\n".join(f"    {line}" for line in said.strip().splitlines()[:check.SHOWN]), flush=True)
+                failed.append(step.mail.name)
+        if failed:
+            raise Fail(f"{len(failed)} patches fail, the first is {failed[0]}; see above and {log().path}")
+        kselftest(own.src, build.find_image(tree, tools, FLAVOURS["net"]), kernels.virtme)
