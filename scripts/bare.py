@@ -10,7 +10,7 @@ initramfs, and of devices there are serial lines, which answer at once.
 import re
 import shutil
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import vm
@@ -54,6 +54,16 @@ def archive(files: dict[str, Path]) -> bytes:
     return b"".join(parts) + end()
 
 
+def machine(run: vm.Run, accel: str, kernel: Path, initramfs: str, options: Sequence[str], *more: str) -> list[str]:
+    """QEMU's command line, with nothing of the host but files of the run: its first serial line is the console, the
+    others stdout, the status, stderr."""
+    lines = (run.console, f"/proc/self/fd/{vm.GUEST_OUT}", run.ret, f"/proc/self/fd/{vm.GUEST_ERR}")
+    return ["setpriv", "--pdeathsig", "KILL", vm.QEMU, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
+            "-smp", str(run.settings.cpus), "-m", run.settings.memory, "-kernel", str(kernel),
+            "-initrd", str(run.folder / initramfs), "-append", " ".join(["console=ttyS0", *options]), *more,
+            *(arg for line in lines for arg in ("-serial", f"file:{line}")), *vm.ACCELS[accel]]
+
+
 class BareRun(vm.Run):
     """One boot of such a guest, which runs /command."""
 
@@ -73,15 +83,9 @@ class BareRun(vm.Run):
         (self.folder / "initramfs").write_bytes(archive(found))
 
     def command(self, accel: str, interactive: bool) -> list[str]:
-        """QEMU's command line; its first serial line is the console, the others stdout, the status, stderr."""
-        options = ["console=ttyS0", *vm.OPTIONS, *vm.ICOUNT_OPTIONS, *(NIC_OPTIONS if self.nics else ())]
-        lines = (self.console, f"/proc/self/fd/{vm.GUEST_OUT}", self.ret, f"/proc/self/fd/{vm.GUEST_ERR}")
-        return ["setpriv", "--pdeathsig", "KILL", vm.QEMU, "-nodefaults", "-no-user-config", "-no-reboot",
-                "-display", "none", "-smp", "1", "-m", self.settings.memory,
-                "-kernel", str(self.image.bzimage), "-initrd", str(self.folder / "initramfs"),
-                "-append", " ".join(options),
-                *(vm.NICS if self.nics else ()),
-                *(arg for line in lines for arg in ("-serial", f"file:{line}")), *vm.ACCELS[accel]]
+        """QEMU's command line."""
+        options = [*vm.OPTIONS, *vm.ICOUNT_OPTIONS, *(NIC_OPTIONS if self.nics else ())]
+        return machine(self, accel, self.image.bzimage, "initramfs", options, *(vm.NICS if self.nics else ()))
 
 
 def in_bare_vm(image: Image, virtme: Path, settings: vm.Settings, files: dict[str, Path], command: str,

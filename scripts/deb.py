@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import apt
+import bare
 import build
 import graft
 import source
@@ -129,17 +130,13 @@ def install(folder: Path, kernel: str) -> None:
 
 
 class DebianRun(vm.Run):
-    """One boot of that disk; its first serial line is the console, the others stdout, the status, stderr."""
+    """One boot of that disk."""
 
     def command(self, accel: str, interactive: bool) -> list[str]:
-        """QEMU's command line, with nothing but a disk and serial lines."""
-        lines = (self.console, f"/proc/self/fd/{vm.GUEST_OUT}", self.ret, f"/proc/self/fd/{vm.GUEST_ERR}")
-        return ["setpriv", "--pdeathsig", "KILL", vm.QEMU, "-nodefaults", "-no-user-config", "-no-reboot",
-                "-display", "none", "-smp", str(self.settings.cpus), "-m", self.settings.memory,
-                "-kernel", str(self.folder / "vmlinuz"), "-initrd", str(self.folder / "initrd.img"),
-                "-append", "root=/dev/vda ro console=ttyS0 systemd.show_status=false oops=panic panic=-1",
-                "-drive", f"file={self.folder / 'disk'},format=raw,if=virtio,snapshot=on",
-                *(arg for line in lines for arg in ("-serial", f"file:{line}")), *vm.ACCELS[accel]]
+        """QEMU's command line, with nothing but the disk."""
+        options = ["root=/dev/vda", "ro", "systemd.show_status=false", "oops=panic", "panic=-1"]
+        return bare.machine(self, accel, self.folder / "vmlinuz", "initrd.img", options,
+                            "-drive", f"file={self.folder / 'disk'},format=raw,if=virtio,snapshot=on")
 
 
 def try_them(image: build.Image, virtme: Path, kernel: str) -> None:

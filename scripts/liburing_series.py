@@ -142,7 +142,7 @@ def write(tree: Tree, archive: Path, version: str) -> list[Path]:
 def apply(archive: Path, version: str, mails: list[Path]) -> Path:
     """Apply the series as a maintainer would, mail by mail, each of which has to build; the folder, with tests built."""
     root = cache_dir() / f"{neighbours.PACKAGE}-series"
-    folder = root / f"{version}-{digest(mail.read_bytes() for mail in mails)}"
+    folder = root / f"{version}-{digest(map(series.key, mails))}"
     if (folder / ".notif-built").exists():
         return folder
     shutil.rmtree(root, ignore_errors=True)

@@ -72,6 +72,11 @@ def mail_of(patch: dict[str, Any]) -> Path:
     return found[0]
 
 
+def key(mail: Path) -> str:
+    """What a mail says and changes, without who sent it, and when."""
+    return mail.read_text(encoding="utf-8").partition("\nSubject: ")[2]
+
+
 def files_of(one: Series, patch: dict[str, Any]) -> list[Path]:
     """The files of the project that a patch adds."""
     found: list[Path] = []

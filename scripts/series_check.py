@@ -127,8 +127,7 @@ class Kernels:
         text, src = mail.read_text(encoding="utf-8"), self.tree.src
         ignored = check.IGNORED | (check.TEST_IGNORED if SELFTESTS in text else {}) \
             | (check.TRACE_IGNORED if "shim/trace.h" in text else {})
-        # Without its date
-        key = digest([text.partition("\nSubject: ")[2], *ignored])
+        key = digest([series.key(mail), *ignored])
         if key in self.known:
             return ""
         done = subprocess.run(["perl", "scripts/checkpatch.pl", "--strict", "--terse", "--show-types", "--no-summary",
