@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import build
@@ -113,54 +113,53 @@ class Checks:
         config = self.tree.src / ".rustfmt.toml"
         return self.said(["rustfmt", "--check", "--edition=2021", "--config-path", str(config), *files])
 
-    def kernel_objects(self, *options: str, folder: str = "release") -> tuple[str, str]:
-        """Build only our objects, in a build folder; (warnings and errors, all output)."""
+    def kernel_objects(self, again: Sequence[str], *options: str, folder: str = "release") -> str:
+        """Build only our objects, in a build folder, those of some languages again; warnings and errors."""
         out = self.tree.build(folder)
+        # Somebody may be building there
         with lock("build", "make check"):
             graft.sync(self.tree)
             build.configure(self.tree, self.tools, FLAVOURS["release"], out)
+            self.forget(out, again)
             command = [*build.kernel_make(self.tree, self.tools, out), "-k", *options,
                        *(f"{place}/" for place in PLACES)]
-            done = subprocess.run(command, env=self.tools.env(), text=True, errors="replace",
-                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+            try:
+                done = subprocess.run(command, env=self.tools.env(), text=True, errors="replace",
+                                      stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+            finally:
+                if "CLIPPY=1" in options:
+                    # What it makes is no object that anybody else wants
+                    self.forget(out, again)
         log().write(done.stdout)
         lines = done.stdout.splitlines()
         first = next((n for n, line in enumerate(lines) if re.search(r"\b(warning|error)\b.*[:\[]|\*\*\*", line)), None)
         wrong = "\n".join(lines[max(first - 1, 0):]) if first is not None else ""
         if done.returncode and not wrong:
             wrong = "\n".join(lines[-8:])
-        return wrong, done.stdout
+        return wrong
 
-    def touch(self, suffix: str, folder: str = "release") -> None:
-        """Make our objects of one language out of date in a build, so that they are compiled again."""
-        out = self.tree.build(folder)
+    def forget(self, out: Path, suffixes: Sequence[str]) -> None:
+        """Remove our objects of some languages from a build, so that they are compiled again."""
         for kept in [path for place in PLACES for path in (out / place).rglob("*.o")]:
-            if (self.tree.src / kept.relative_to(out)).with_suffix(suffix).exists():
+            if any((self.tree.src / kept.relative_to(out)).with_suffix(suffix).exists() for suffix in suffixes):
                 kept.unlink()
 
     def clippy(self) -> str:
         """clippy, as the kernel calls it; no warning is let through."""
         if not (self.tools.rust_bin / "clippy-driver").exists():
             raise Skip("this rustc has no clippy-driver")
-        self.touch(".rs")
-        try:
-            return self.kernel_objects("CLIPPY=1")[0]
-        finally:
-            self.touch(".rs")
+        return self.kernel_objects([".rs"], "CLIPPY=1")
 
     def warnings(self) -> str:
         """The compilers' own warnings, W=1: in a folder of its own, as the kernel's Rust is compiled again for it."""
-        self.touch(".rs", "w1")
-        self.touch(".c", "w1")
-        return self.kernel_objects("W=1", folder="w1")[0]
+        return self.kernel_objects([".rs", ".c"], "W=1", folder="w1")
 
     def sparse(self) -> str:
         """sparse on the shim."""
         sparse = shutil.which("sparse")
         if not sparse:
             raise Skip("sparse is not installed")
-        self.touch(".c")
-        wrong, _ = self.kernel_objects("C=2", "CF=-D__CHECK_ENDIAN__")
+        wrong = self.kernel_objects([".c"], "C=2", "CF=-D__CHECK_ENDIAN__")
         ours = [line for line in wrong.splitlines() if any(p in line for p in (*PLACES, "***"))]
         others = [line for line in wrong.splitlines() if re.search(r"(include|arch)/.*: error:", line)]
         if others:
