@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 
 #include "fixture.h"
+#include "tcpinfo.h"
 
 #define NR_SLOTS	3
 #define BIG_LEN		(512 << 10)
@@ -120,6 +121,35 @@ TEST_F(meet, contract_03_failed_request_waits_for_no_data)
 	ASSERT_ALL_READ();
 	ASSERT_NOTIF(&self->ring, TAG(0), 0);
 	munmap(nothing, 4096);
+}
+
+#define NR_FAILED	2000	/* pages: more than the CPUs keep of TCP's count */
+
+/*
+ * The first page of it is in a packet, the second one is bad, and the packet goes:
+ * TCP is given back what it was charged for it, and that is nothing.
+ */
+TEST_F(meet, contract_03_failed_request_gives_back_what_it_took)
+{
+	const unsigned int p = page_size();
+	char *half = map_pages(2 * p);
+	const long before = tcp_pages();
+	unsigned int i;
+
+	ASSERT_NE(NULL, half);
+	if (before < 0)
+		SKIP(return, "no /proc/net/sockstat here");
+	half[0] = 1;
+	ASSERT_EQ(0, mprotect(half + p, p, PROT_NONE));
+	for (i = 0; i < NR_FAILED; i++) {
+		prep_slot_send(&self->ring, self->net.tx, half, 2 * p, 1,
+			       IORING_RECVSEND_NOTIF_FLUSH);
+		ASSERT_SUBMIT(&self->ring, 1);
+		ASSERT_CQE(&self->ring, REQ(0), -EFAULT, 0);
+		ASSERT_NOTIF(&self->ring, TAG(1), i);
+	}
+	ASSERT_LE(before - NR_FAILED / 2, tcp_pages());
+	munmap(half, 2 * p);
 }
 
 #define NR_LIVE		64

@@ -89,10 +89,19 @@ __rust_helper void rust_helper_skb_zcopy_init(struct sk_buff *skb,
 	skb_zcopy_init(skb, uarg);
 }
 
-__rust_helper void rust_helper_skb_zcopy_clear(struct sk_buff *skb,
-					       bool zerocopy_success)
+/*
+ * Take back skb_zcopy_init() from an skb that nothing was added to since. What it was
+ * before stays: by PURE_ZEROCOPY TCP knows that its memory is not charged, and by
+ * SHARED_FRAG others know that its pages are not its own.
+ */
+__rust_helper void rust_helper_io_notif_skb_take_back(struct sk_buff *skb)
 {
-	skb_zcopy_clear(skb, zerocopy_success);
+	struct skb_shared_info *shinfo = skb_shinfo(skb);
+
+	shinfo->flags &= ~(SKBFL_ZEROCOPY_ENABLE | SKBFL_DONT_ORPHAN |
+			   SKBFL_MANAGED_FRAG_REFS);
+	if (!shinfo->nr_frags)
+		shinfo->flags &= ~SKBFL_SHARED_FRAG;
 }
 
 /* Give an skb that has one another ubuf_info, and with it the skb's reference. */

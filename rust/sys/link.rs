@@ -195,7 +195,10 @@ pub(super) unsafe extern "C" fn unlink_skb(
     let carried = unsafe { bindings::skb_zcopy(skb) };
     if carried == ubuf {
         // SAFETY: The skb is valid, and gives up its reference, which isn't the last one.
-        unsafe { bindings::skb_zcopy_clear(skb, true) };
+        unsafe {
+            bindings::io_notif_skb_take_back(skb);
+            drop(Reference::from_raw(carried));
+        }
         return;
     }
     // SAFETY: `link_skb()` has added the notifier to the skb's link, which nobody else has, and
@@ -348,6 +351,30 @@ mod tests {
             assert_eq!((refs(&a), refs(&b)), (1, 1));
             end(a, lock)?;
             end(b, lock)
+        })
+    }
+
+    /// TCP has marked the skb before, or whoever has put pages into it.
+    #[test]
+    fn taken_back_leaves_the_skb_as_it_was() -> Result {
+        with_test_ring(|lock, mut ids| {
+            let (skb, a) = (Skb::new()?, shared(&mut ids, lock)?);
+            for (before, nr_frags) in [
+                (0, 0),
+                (bindings::SKBFL_PURE_ZEROCOPY, 0),
+                (bindings::SKBFL_SHARED_FRAG, 1),
+            ] {
+                skb.set_shared_info(before as u8, nr_frags);
+                assert_eq!(skb.link(&a), 1);
+                // SAFETY: This was just linked.
+                unsafe { skb.unlink(&a) };
+                assert!(skb.carried().is_null());
+                assert_eq!(skb.flags(), before as u8);
+            }
+            skb.set_shared_info(0, 0);
+            drop(skb);
+            assert_eq!(refs(&a), 1);
+            end(a, lock)
         })
     }
 

@@ -69,6 +69,27 @@ impl Skb {
         unsafe { unlink_skb(self.0, handle.head().cast()) }
     }
 
+    fn shared_info(&self) -> *mut bindings::skb_shared_info {
+        // SAFETY: The skb is valid, and the structure is at the end of its head.
+        unsafe { (*self.0).head.add((*self.0).end as usize).cast() }
+    }
+
+    /// As if it were, or had, so much. A count of fragments must go before the skb does.
+    pub(crate) fn set_shared_info(&self, flags: u8, nr_frags: u8) {
+        let shared_info = self.shared_info();
+        // SAFETY: Nobody else has the skb.
+        unsafe {
+            (*shared_info).flags = flags;
+            (*shared_info).nr_frags = nr_frags;
+        }
+    }
+
+    /// `SKBFL_*`
+    pub(crate) fn flags(&self) -> u8 {
+        // SAFETY: Nobody else has the skb.
+        unsafe { (*self.shared_info()).flags }
+    }
+
     /// The `ubuf_info` that it carries.
     pub(crate) fn carried(&self) -> *mut bindings::ubuf_info {
         // SAFETY: The skb is valid.
