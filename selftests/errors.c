@@ -339,13 +339,13 @@ static const struct bad_request bad_flushes[] = {
 	/* unknown updates */
 	BAD(-EINVAL, TO(ioprio, 2)),
 	BAD(-EINVAL, TO(ioprio, 3)),
-	BAD(-EINVAL, TO(ioprio, 0x101)),
 	BAD(-EINVAL, TO(ioprio, 0x8001)),
-	/* what FILES_UPDATE refuses too */
+	/* what FILES_UPDATE refuses too, and what it passes over */
 	BAD(-EINVAL, TO(rw_flags, 1)),
-	BAD(-EINVAL, TO(rw_flags, 1U << 31)),
 	BAD(-EINVAL, TO(file_index, 1)),
-	BAD(-EINVAL, TO(file_index, 1U << 31)),
+	BAD(-EINVAL, TO(addr3, 1)),
+	BAD(-EINVAL, TO(__pad2[0], 1ULL << 63)),
+	BAD(-EINVAL, TO(buf_index, 1)),
 	BAD(-EINVAL, TO(flags, IOSQE_FIXED_FILE)),
 	BAD(-EOPNOTSUPP, TO(flags, IOSQE_BUFFER_SELECT)),
 };

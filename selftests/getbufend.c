@@ -116,6 +116,25 @@ TEST_F(getbuf, contract_17_reset)
 	ASSERT_EQ(0, kernel_bufs(&self->ring));
 }
 
+/* As a worker looks whether to wait, and has looked, and waits. */
+TEST_F(getbuf, contract_17_reset_as_a_worker_waits)
+{
+	struct linger linger = { 1, 0 };
+	struct pair one;
+	unsigned int i;
+
+	for (i = 0; i < 100; i++) {
+		OPEN_PAIR(&one, NET_LO, AF_INET, SOCK_STREAM);
+		setsockopt(one.tx, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+		prep_get_buf(&self->ring, one.rx, 4096, 0)->flags = IOSQE_ASYNC;
+		ASSERT_SUBMIT(&self->ring, 1);
+		close(one.tx);
+		one.tx = -1;
+		ASSERT_NOT_TAKEN(&self->ring, -ECONNRESET);
+		pair_close(&one);
+	}
+}
+
 /* It can't be read into, and nothing beyond its bytes can be sent. */
 TEST_F(getbuf, contract_17_only_its_bytes_only_to_be_read)
 {
@@ -171,10 +190,12 @@ TEST_F(getbuf, contract_17_errors)
 	sqe = prep_get_buf(&self->ring, self->in.rx, 100, 0);
 	sqe->addr = (unsigned long)self->own;
 	sqe->optlen = 101;
-	ASSERT_SUBMIT(&self->ring, 10);
+	prep_get_buf(&self->ring, self->in.rx, 100, 0)->optlen = 40;
+	ASSERT_SUBMIT(&self->ring, 11);
 	ASSERT_NOT_TAKEN(&self->ring, -EOPNOTSUPP);
 	ASSERT_NOT_TAKEN(&self->ring, -EOPNOTSUPP);
 	ASSERT_NOT_TAKEN(&self->ring, -EBADF);
+	ASSERT_NOT_TAKEN(&self->ring, -EINVAL);
 	ASSERT_NOT_TAKEN(&self->ring, -EINVAL);
 	ASSERT_NOT_TAKEN(&self->ring, -EINVAL);
 	ASSERT_NOT_TAKEN(&self->ring, -EINVAL);
@@ -186,9 +207,13 @@ TEST_F(getbuf, contract_17_errors)
 	prep_give_up(&self->ring, 0, NR_BUFFERS + 1);
 	prep_give_up(&self->ring, 0xffffffff, 1);
 	prep_give_up(&self->ring, 0, 1)->addr = 1;
-	ASSERT_SUBMIT(&self->ring, 3);
+	prep_give_up(&self->ring, 0, 1)->addr3 = 1;
+	prep_give_up(&self->ring, 0, 1)->buf_index = 1;
+	ASSERT_SUBMIT(&self->ring, 5);
 	ASSERT_CQE(&self->ring, FLUSH_REQ, -EINVAL, 0);
 	ASSERT_CQE(&self->ring, FLUSH_REQ, -EOVERFLOW, 0);
+	ASSERT_CQE(&self->ring, FLUSH_REQ, -EINVAL, 0);
+	ASSERT_CQE(&self->ring, FLUSH_REQ, -EINVAL, 0);
 	ASSERT_CQE(&self->ring, FLUSH_REQ, -EINVAL, 0);
 	close(udp);
 	close(pair[0]);

@@ -58,7 +58,7 @@ int io_get_buf_prep(struct io_kiocb *req, const struct io_uring_sqe *sqe)
 		return -EINVAL;
 	gb->head = u64_to_user_ptr(READ_ONCE(sqe->addr));
 	gb->head_len = READ_ONCE(sqe->optlen);
-	if (gb->head_len > gb->len || (gb->head && !gb->head_len))
+	if (gb->head_len > gb->len || !gb->head != !gb->head_len)
 		return -EINVAL;
 	req->buf_index = READ_ONCE(sqe->buf_index);
 	/* to load the module takes its time */

@@ -192,6 +192,17 @@ static int io_take_tcp_nothing(struct sock *sk)
 	return -EAGAIN;
 }
 
+/* Whether more may come. An error stays for who takes, and tells of it. */
+static bool io_take_tcp_may_wait(const struct sock *sk)
+{
+	const struct tcp_sock *tp = tcp_sk(sk);
+
+	return skb_queue_empty(&sk->sk_receive_queue) && !sk->sk_err &&
+	       !(sk->sk_shutdown & RCV_SHUTDOWN) && !sock_flag(sk, SOCK_DONE) &&
+	       sk->sk_state != TCP_CLOSE &&
+	       !(tp->urg_data && tp->urg_seq == tp->copied_seq);
+}
+
 /**
  * io_take_from_tcp() - an io_kbuf_source: what a TCP socket has received
  * @take:	the buffer
@@ -245,8 +256,7 @@ int io_take_wait_tcp(struct sock *sk, bool nonblock)
 	if (!timeo)
 		return -EAGAIN;
 	lock_sock(sk);
-	if (skb_queue_empty(&sk->sk_receive_queue) &&
-	    io_take_tcp_nothing(sk) == -EAGAIN) {
+	if (io_take_tcp_may_wait(sk)) {
 		sk_wait_data(sk, &timeo, NULL);
 		if (signal_pending(current))
 			ret = sock_intr_errno(timeo);
