@@ -314,4 +314,24 @@ TEST_F(many, contract_16_refused_by_the_socket)
 	close(fds[1]);
 }
 
+/* A socket that has no segments sends none that are to be cut into them. */
+TEST_F(many, contract_16_segments_are_for_udp)
+{
+	unsigned int at;
+	int fds[2];
+
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_DGRAM, 0, fds));
+	for (at = 0; at < 2; at++) {
+		fill_dgrams(self->dgrams, self->data, NR);
+		self->dgrams[at].gso_size = 100;
+		MANY(NR, MERGED, 0)->fd = fds[0];
+		ASSERT_SUBMIT(&self->ring, 1);
+		ASSERT_CQE(&self->ring, REQ(0), at ? (int)at : -EOPNOTSUPP, 0);
+		ASSERT_DGRAMS_RECEIVED(fds[1], self->dgrams, at);
+		ASSERT_NO_MORE(fds[1]);
+	}
+	close(fds[0]);
+	close(fds[1]);
+}
+
 NOTIF_TEST_MAIN

@@ -204,6 +204,9 @@ static int io_slot_send_segmented(struct socket *sock, struct msghdr *msg,
 	} control = {};
 	int ret;
 
+	/* others pass over a cmsg of UDP's */
+	if (sock->sk->sk_protocol != IPPROTO_UDP)
+		return -EOPNOTSUPP;
 	control.header.cmsg_level = SOL_UDP;
 	control.header.cmsg_type = UDP_SEGMENT;
 	control.header.cmsg_len = CMSG_LEN(sizeof(u16));
@@ -233,8 +236,11 @@ static int io_slot_many_send_one(struct io_kiocb *req, struct socket *sock,
 		return ret;
 	msg->msg_name = NULL;
 	msg->msg_namelen = dgram->name_len;
-	if (dgram->name_len)
-		msg->msg_name = &io_slot_names(req)[nr];
+	if (dgram->name_len) {
+		/* a BPF program may write another, longer one over it */
+		memcpy(&kmsg->addr, &io_slot_names(req)[nr], dgram->name_len);
+		msg->msg_name = &kmsg->addr;
+	}
 	msg->msg_ubuf = &notif->ubuf;
 	if (unlikely(dgram->len < notif->copy_below ||
 		     (sr->flags & IORING_SEND_ZC_COPY))) {
