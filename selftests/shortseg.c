@@ -68,6 +68,60 @@ TEST_F(shortseg, contract_15_many_segments)
 	}
 }
 
+/* Set a number in /proc/sys, and return what it was. */
+static long set_sysctl(const char *path, long value)
+{
+	FILE *file = fopen(path, "r+");
+	long before = -1;
+
+	if (!file)
+		return -1;
+	if (fscanf(file, "%ld", &before) == 1) {
+		rewind(file);
+		fprintf(file, "%ld\n", value);
+	}
+	fclose(file);
+	return before;
+}
+
+#define ONE_PAGE_AT_A_TIME	"/proc/sys/net/core/high_order_alloc_disable"
+#define ALMOST			3500	/* most of a page, and short for this slot */
+#define NR_FRAGS		17	/* a packet has room for so many */
+
+/* A datagram that just fits, whatever place is left where short ones are copied. */
+TEST_F(shortseg, contract_15_datagram_of_as_many_as_fit)
+{
+	const struct io_uring_notification_slot slot = {
+		.tag = TAG(0), .copy_below = 4096, .flush_after = 1,
+		.flags = IORING_NOTIF_SLOT_SEGMENTS | IORING_NOTIF_SLOT_MERGE,
+	};
+	unsigned int i, len, round;
+	struct io_uring ring;
+	long before;
+
+	if (variant->type == SOCK_STREAM)
+		SKIP(return, "streams have as many packets as they need");
+	ASSERT_EQ(0, ring_init(&ring, variant->setup));
+	ASSERT_EQ(0, register_slots_as(&ring, &slot, 1, 0));
+	before = set_sysctl(ONE_PAGE_AT_A_TIME, 1);
+	for (round = 0; round < 20; round++) {
+		for (i = 0, len = 0; i < NR_FRAGS; i++) {
+			self->iov[i].iov_base = self->data + i * 4096;
+			self->iov[i].iov_len = i % 2 ? 4096 : ALMOST;
+			memcpy(self->want + len, self->iov[i].iov_base,
+			       self->iov[i].iov_len);
+			len += self->iov[i].iov_len;
+		}
+		prep_slot_send(&ring, self->net.tx, self->iov, NR_FRAGS, 0,
+			       IORING_SEND_VECTORIZED);
+		ASSERT_SUBMIT(&ring, 1);
+		ASSERT_VECTOR_RECEIVED(len);
+		ASSERT_CQE(&ring, REQ(0), len, 0);
+	}
+	set_sysctl(ONE_PAGE_AT_A_TIME, before);
+	ring_exit(&ring);
+}
+
 /* A segment that isn't there: an error, or what went before it, and no more. */
 TEST_F(shortseg, contract_15_bad_segments)
 {

@@ -196,12 +196,18 @@ static int io_slot_fill_from_segments(struct sk_buff *skb,
 		bool copy;
 		int ret = 0;
 
-		/* who is short of memory needs none for what isn't copied */
-		copy = io_slot_segment_is_short(from, &left) &&
-		       skb_page_frag_refill(1, pfrag, GFP_KERNEL) &&
+		copy = io_slot_segment_is_short(from, &left);
+		left = min(left, length);
+		/*
+		 * Room for all of it: in two places it would take two fragments, which a
+		 * datagram may not have. Who is short of memory needs none for what
+		 * isn't copied.
+		 */
+		copy = copy &&
+		       skb_page_frag_refill(min_t(size_t, left, PAGE_SIZE), pfrag,
+					    GFP_KERNEL) &&
 		       (!skb_zcopy_pure(skb) ||
 			io_slot_charge_pure(sk, skb, truesize, length));
-		left = min(left, length);
 		addr = iter_iov(from)->iov_base + from->iov_offset;
 		if (copy) {
 			if (skb_shinfo(skb)->nr_frags == MAX_SKB_FRAGS &&
