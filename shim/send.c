@@ -47,7 +47,7 @@ static __always_inline int io_slot_send_setup(struct io_kiocb *req,
 		return io_slot_many_prep(req, sqe);
 	if (likely(req->opcode == IORING_OP_SEND_ZC))
 		return __io_send_setup(req, sqe);
-	if (unlikely(sqe->addr2 || sqe->addr_len))
+	if (unlikely(READ_ONCE(sqe->addr2) || READ_ONCE(sqe->addr_len)))
 		return -EINVAL;
 	return io_sendmsg_setup(req, sqe);
 }

@@ -227,7 +227,7 @@ ssize_t io_take_from_tcp(struct io_kbuf_take *take, void *from)
 	tcp->full = false;
 	lock_sock(sk);
 	/* who reads it must not be passed by: kTLS, sockmap */
-	if (!sk_is_tcp(sk) || sk->sk_prot->recvmsg != tcp_recvmsg) {
+	if (!sk_is_tcp(sk) || READ_ONCE(sk->sk_prot)->recvmsg != tcp_recvmsg) {
 		ret = -EOPNOTSUPP;
 		goto unlock;
 	}

@@ -64,7 +64,7 @@ impl<'ring> Handle<'ring> {
     /// Another handle to the same notifier.
     #[inline]
     pub(crate) fn another(&self, lock: &mut Locked<'ring>) -> Self {
-        // There are fewer requests than this can count: each takes more than a byte of memory.
+        // There are fewer requests than this can count: as many would take a terabyte.
         *self.handles(lock) += 1;
         // INVARIANT: Just counted.
         Self(self.0, PhantomData)
