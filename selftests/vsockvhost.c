@@ -276,6 +276,12 @@ TEST_F(vhost, vsock_05_vhost_long_descriptor)
 	}
 }
 
+#define SEND(_len, _spare, _flags)					\
+	send_packet(_metadata, self, variant->type, VIRTIO_VSOCK_OP_RW,	\
+		    _len, _spare, _flags)
+#define EOM	VIRTIO_VSOCK_SEQ_EOM
+#define EOR	VIRTIO_VSOCK_SEQ_EOR
+
 /* A small packet behind such a one, which it may be appended to. */
 TEST_F(vhost, vsock_02_vhost_append)
 {
@@ -286,17 +292,107 @@ TEST_F(vhost, vsock_02_vhost_append)
 		SKIP(return, "a message is a packet of its own");
 	for (spare = 0; spare < 3000; spare += 1000) {
 		from = self->at;
-		send_packet(_metadata, self, variant->type, VIRTIO_VSOCK_OP_RW,
-			    4500, spare, 0);
-		send_packet(_metadata, self, variant->type, VIRTIO_VSOCK_OP_RW,
-			    100, 0, 0);
-		send_packet(_metadata, self, variant->type, VIRTIO_VSOCK_OP_RW,
-			    900, 0, 0);
+		SEND(4500, spare, 0);
+		SEND(100, 0, 0);
+		SEND(900, 0, 0);
 		ASSERT_EQ(0, wait_queued(self->rx, 5500));
 		ASSERT_EQ(0, map_rx(self->rx, self->map, 0, 0, &self->arg));
 		ASSERT_EQ(5500, self->arg.length);
 		gather(_metadata, self->map, &self->arg, self->got);
 		ASSERT_EQ(0, memcmp(self->got, self->sent + from, 5500));
+	}
+}
+
+/* What was sent from @from on, with @len bytes of the mapping a call. */
+static void drain(struct __test_metadata *_metadata, FIXTURE_DATA(vhost) *self,
+		  size_t from, size_t len)
+{
+	ASSERT_EQ(self->at - from, queued(self->rx));
+	do {
+		ASSERT_EQ(0, map_rx(self->rx, self->map, len, 0, &self->arg));
+		gather(_metadata, self->map, &self->arg, self->got);
+		ASSERT_EQ(0, memcmp(self->got, self->sent + from,
+				    self->arg.length));
+		from += self->arg.length;
+	} while (self->arg.flags & VSOCK_MAP_RX_MORE);
+	ASSERT_EQ(self->at, from);
+	ASSERT_EQ(-1, recv(self->rx, self->got, 1, MSG_DONTWAIT));
+	ASSERT_EQ(EAGAIN, errno);
+}
+
+/*
+ * Linux sends no packet without data, another guest may: first, last, between others,
+ * with a descriptor that has room for data, and each by itself, as a packet with the
+ * end of a message is.
+ */
+TEST_F(vhost, vsock_02_vhost_empty_packets)
+{
+	static const size_t sizes[] = { 0, 0, 5000, 0, 100, 0, 0, 8192, 0, 3000, 0 };
+	unsigned int round, i;
+
+	for (round = 0; round < 8; round++) {
+		__u32 flags = variant->type == SOCK_STREAM && round & 1 ? 0 : EOM;
+		size_t spare = round & 2 ? 5000 : 0;
+		size_t from = self->at;
+
+		for (i = 0; i < ARRAY_SIZE(sizes); i++)
+			SEND(sizes[i], spare, flags);
+		drain(_metadata, self, from, round & 4 ? 3 * PAGE : 0);
+	}
+}
+
+/* A message without data is one to recv(). Here there's no header that could tell of it. */
+TEST_F(vhost, vsock_07_vhost_empty_messages)
+{
+	unsigned int i;
+	size_t from;
+
+	if (variant->type != SOCK_SEQPACKET)
+		SKIP(return, "a stream has no messages");
+	SEND(0, 0, EOM);
+	ASSERT_EQ(0, recv(self->rx, self->got, 1, MSG_DONTWAIT));
+	SEND(0, 0, EOM | EOR);
+	drain(_metadata, self, self->at, 0);
+	ASSERT_EQ(0, self->arg.headers);
+	ASSERT_EQ(0, self->arg.flags);
+
+	/* how it was sent says nothing of the one before it */
+	from = self->at;
+	SEND(100, 0, EOM);
+	SEND(0, 0, EOM | EOR);
+	SEND(200, 0, EOM);
+	drain(_metadata, self, from, 0);
+	ASSERT_EQ(2, self->arg.headers);
+	for (i = 0; i < 2; i++)
+		ASSERT_EQ(VSOCK_RX_HDR_EOM | VSOCK_RX_HDR_COPIED,
+			  header(self->map, i)->flags);
+
+	from = self->at;
+	SEND(0, 0, EOM);
+	SEND(8192, 0, EOM);
+	ASSERT_EQ(0, map_rx(self->rx, self->map, 2 * PAGE, 0, &self->arg));
+	ASSERT_EQ(0, self->arg.length);
+	ASSERT_EQ(VSOCK_MAP_RX_MORE, self->arg.flags);
+	ASSERT_EQ(-EMSGSIZE, map_rx(self->rx, self->map, 2 * PAGE, 0, &self->arg));
+	drain(_metadata, self, from, 0);
+
+	/* more than are taken from the queue at once */
+	for (i = 0; i < 301; i++)
+		SEND(i % 150 ? 0 : 10, 0, EOM);
+	ASSERT_EQ(0, map_rx(self->rx, self->map, 0, 0, &self->arg));
+	ASSERT_EQ(30, self->arg.length);
+	ASSERT_EQ(3, self->arg.headers);
+	ASSERT_EQ(0, self->arg.flags);
+	drain(_metadata, self, self->at, 0);
+
+	/* the end alone: one of these sizes leaves no room for it in the buffer */
+	for (i = 3600; i < 3800; i += 4) {
+		from = self->at;
+		SEND(i, 0, 0);
+		SEND(0, 0, EOM | EOR);
+		drain(_metadata, self, from, 0);
+		ASSERT_EQ(1, self->arg.headers);
+		ASSERT_EQ(HDR_FLAGS, header(self->map, 0)->flags);
 	}
 }
 

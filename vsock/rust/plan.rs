@@ -180,10 +180,12 @@ impl<'a> Plan<'a> {
             .get_mut((self.now.headers as usize).checked_sub(1)?)
     }
 
-    /// The piece that ends here has the flags of its packets.
+    /// The piece that ends here has the flags of its packets. A message without data has no piece,
+    /// and so the program isn't told of it; the last piece is another message's then.
     fn mark(&mut self, flags: u32) {
-        if let Some(header) = self.last() {
-            header.flags |= flags;
+        match self.last() {
+            Some(header) if header.flags & EOM == 0 => header.flags |= flags,
+            _ => (),
         }
         if flags & EOM != 0 {
             self.now.messages += 1;

@@ -51,7 +51,10 @@ pub(crate) fn receive(socket: &mut Socket<'_>, argument: &mut Argument<'_>) -> R
         undo(socket, &request, &got);
         return Err(e);
     }
-    socket.consume(got.bytes);
+    // Where there's data it may be messages of no bytes.
+    if state == State::Data {
+        socket.consume(got.bytes);
+    }
     Ok(())
 }
 

@@ -229,9 +229,12 @@ u32 vsock_map_rx_messages(struct vsock_sock *vsk)
 }
 EXPORT_SYMBOL_GPL(vsock_map_rx_messages);
 
-/* The first @bytes of the queue are in user space. With the sk_lock held. */
+/* The first @bytes of the queue are in user space, and what has no bytes before
+ * and after them need not be. With the sk_lock held.
+ */
 void vsock_map_rx_consume(struct vsock_sock *vsk, u32 bytes)
 {
-	vsk->transport->rx_consume(vsk, bytes);
+	if (vsk->transport && vsk->transport->rx_consume)
+		vsk->transport->rx_consume(vsk, bytes);
 }
 EXPORT_SYMBOL_GPL(vsock_map_rx_consume);

@@ -99,13 +99,26 @@ static u32 rx_left(const struct rx_pos *pos)
 	return pos->skb->len - pos->offset;
 }
 
+/* To the next byte. What has none is skipped: guests can send such packets. */
 static void rx_advance(struct rx_pos *pos, u32 len)
 {
 	pos->offset += len;
-	if (pos->offset == pos->skb->len) {
+	while (pos->offset == pos->skb->len) {
 		pos->skb = pos->skb->next;
 		pos->offset = 0;
+		if (pos->skb == (const struct sk_buff *)pos->queue)
+			break;
 	}
+}
+
+/* So many bytes of the first packet have been received. */
+static void rx_start(struct rx_pos *pos, const struct sk_buff_head *queue)
+{
+	pos->queue = queue;
+	pos->skb = queue->next;
+	pos->offset = 0;
+	if (!skb_queue_empty(queue))
+		rx_advance(pos, VIRTIO_VSOCK_SKB_CB(pos->skb)->offset);
 }
 
 /* A page of a packet, with nothing after the @len bytes that are in it. */
@@ -212,11 +225,8 @@ int vsock_map_rx_place(struct vsock_sock *vsk, struct vm_area_struct *vma,
 	batch.ours = 0;
 	window->nr_headers = nr_headers;
 	ret = rx_add(&batch, window->headers, false);
-	if (nr_headers) {
-		pos.queue = vsk->transport->rx_queue(vsk);
-		pos.skb = pos.queue->next;
-		pos.offset = VIRTIO_VSOCK_SKB_CB(pos.skb)->offset;
-	}
+	if (nr_headers)
+		rx_start(&pos, vsk->transport->rx_queue(vsk));
 
 	for (i = 0; i < nr_headers && !ret; i++) {
 		bool copied = hdr[i].flags & VSOCK_RX_HDR_COPIED;

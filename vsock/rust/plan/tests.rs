@@ -57,9 +57,10 @@ mod plan {
         Ok((made, totals))
     }
 
-    /// The pieces of packets, if there are headers for them.
+    /// The pieces of packets, if there are headers for them. A message without data has none.
     fn pieces(packets: &[Packet]) -> Option<Made> {
         let mut made = Made::none();
+        let mut inside = false;
 
         for packet in packets {
             let rest = packet.len - packet.head;
@@ -86,7 +87,11 @@ mod plan {
                 }
                 made.headers[made.nr - 1].length += bytes;
             }
-            made.headers[made.nr - 1].flags |= packet.flags;
+            inside |= packet.len != 0;
+            if inside {
+                made.headers[made.nr - 1].flags |= packet.flags;
+            }
+            inside &= packet.flags & EOM == 0;
         }
         Some(made)
     }
@@ -156,18 +161,22 @@ mod plan {
     /// As many messages as there's room for, one by one.
     fn slow_messages(packets: &[Packet], limit: u32) -> Result<Made> {
         let mut best = Made::none();
+        let mut whole = false;
         let fits = |made: &Option<Made>| matches!(made, Some(m) if m.pages() <= limit);
 
         for nr in 1..=packets.len() {
             let all = pieces(&packets[..nr]);
             if !fits(&all) {
-                return match best.nr {
-                    0 => Err(EMSGSIZE),
-                    _ => Ok(best),
+                return match whole {
+                    false => Err(EMSGSIZE),
+                    true => Ok(best),
                 };
             }
             match all {
-                Some(all) if packets[nr - 1].flags & EOM != 0 => best = all,
+                Some(all) if packets[nr - 1].flags & EOM != 0 => {
+                    best = all;
+                    whole = true;
+                }
                 _ => (),
             }
         }
@@ -186,10 +195,11 @@ mod plan {
         }
 
         fn packet(&mut self, messages: bool) -> Packet {
-            let len = match self.below(4) {
+            let len = match self.below(5) {
                 0 => 1 + self.below(300),
                 1 => PAGE * (1 + self.below(4)),
                 2 => COPY_BELOW - 2 + self.below(5),
+                3 => 0,
                 _ => 1 + self.below(4 * PAGE),
             };
             let head = match self.below(4) {
@@ -254,6 +264,9 @@ mod plan {
             if let Ok((mut made, totals)) = fast {
                 let mut sums = Totals::default();
                 made.headers[..made.nr].iter().for_each(|h| sums.add(h));
+                // Those without data have no header.
+                assert!(sums.messages <= totals.messages);
+                sums.messages = totals.messages;
                 assert_eq!(sums, totals);
 
                 // Cut: no more than was placed, and whole messages.
@@ -271,6 +284,25 @@ mod plan {
                     .all(|h| h.length == 0 && h.flags == 0));
             }
         }
+        Ok(())
+    }
+
+    #[test]
+    fn messages_without_data() -> Result {
+        const EOR: u32 = bindings::VSOCK_RX_HDR_EOR;
+        let packets = [
+            packet(0, 0, EOM),
+            packet(4096, 0, 0),
+            packet(0, 0, EOM),
+            packet(0, 0, EOM | EOR),
+            packet(8192, 0, EOM),
+        ];
+        let (made, totals) = made(&packets, 2, true)?;
+
+        assert_eq!(totals.messages, 3);
+        assert_eq!(totals.bytes, 4096);
+        assert_eq!(made.nr, 1);
+        assert_eq!(made.headers[0].flags, EOM);
         Ok(())
     }
 

@@ -107,14 +107,13 @@ impl Socket<'_> {
         }
     }
 
-    /// Takes the first bytes from the queue, and gives the sender credit for them.
+    /// Takes the first bytes from the queue, and gives the sender credit for them. Packets and
+    /// messages without data that are before them, or follow, go with them.
     pub(crate) fn consume(&mut self, bytes: u32) {
-        if bytes != 0 {
-            // SAFETY: By the type invariants the socket is valid and locked. Nobody has a part of
-            // its queue, as that borrows the socket. There were bytes queued, so that it has a
-            // transport.
-            unsafe { bindings::vsock_map_rx_consume(self.vsk, bytes) };
-        }
+        // SAFETY: By the type invariants the socket is valid and locked. Nobody has a part of its
+        // queue, as that borrows the socket. C looks whether it has a queue, and takes no more
+        // than is there.
+        unsafe { bindings::vsock_map_rx_consume(self.vsk, bytes) };
     }
 }
 
