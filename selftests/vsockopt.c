@@ -183,7 +183,8 @@ TEST_F(vsock, vsock_14_sizes_of_the_argument)
 
 	ASSERT_EQ(0, map_rx_raw(self->rx, &arg, &len));
 	ASSERT_EQ(5000, arg.arg.length);
-	ASSERT_GE(sizeof(arg), len);
+	ASSERT_EQ(sizeof(arg), len);
+	ASSERT_EQ(0, arg.more[0] | arg.more[1]);
 	self->rx_at = 5000;
 	SEND(6000);
 	arg.arg = (struct vsock_map_rx) { .address = (unsigned long)self->map };
@@ -223,6 +224,30 @@ TEST_F(vsock, vsock_14_efault)
 	ASSERT_EQ(3 * PAGE, queued(self->rx));
 	RECEIVE_ALL();
 	munmap(arg, PAGE);
+}
+
+/* Not even the length is written after data was taken: that could fail. */
+TEST_F(vsock, vsock_14_length_is_not_written)
+{
+	static const socklen_t sizes[] = { 8, 12, 40, 48, 56, sizeof(struct longer) };
+	socklen_t *len = (void *)map_pages(PAGE);
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		struct longer arg = { .arg.address = (unsigned long)self->map };
+
+		SEND(3 * PAGE);
+		*len = sizes[i];
+		ASSERT_EQ(0, mprotect(len, PAGE, PROT_READ));
+		ASSERT_EQ(0, map_rx_raw(self->rx, &arg, len))
+			TH_LOG("an argument of %u bytes", sizes[i]);
+		ASSERT_EQ(0, mprotect(len, PAGE, PROT_READ | PROT_WRITE));
+		ASSERT_EQ(0, queued(self->rx));
+		ASSERT_EQ(0, memcmp(self->map + PAGE, self->sent + self->rx_at,
+				    3 * PAGE));
+		self->rx_at = self->tx_at;
+	}
+	munmap(len, PAGE);
 }
 
 NOTIF_TEST_MAIN

@@ -85,16 +85,16 @@ impl Argument<'_> {
     }
 
     /// Answers, from the first byte on. Fails with `EFAULT`.
+    ///
+    /// The length stays: it would be written after data was taken, and that can fail. What is behind
+    /// `bytes` was 0.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result {
         // SAFETY: As in `source()`. It's written to, as a `getsockopt()` does.
         let dest = unsafe { IovIterDest::from_raw(&raw mut (*self.opt).iter_out) };
 
-        if dest.copy_to_iter(bytes) != bytes.len() {
-            return Err(EFAULT);
+        match dest.copy_to_iter(bytes) == bytes.len() {
+            true => Ok(()),
+            false => Err(EFAULT),
         }
-        // SAFETY: By the type invariants it is valid, and for nobody else. The size is that of an
-        // argument, which is an int.
-        unsafe { (*self.opt).optlen = bytes.len() as i32 };
-        Ok(())
     }
 }
