@@ -28,6 +28,7 @@ use kernel::prelude::*;
 pub(crate) fn receive(socket: &mut Socket<'_>, argument: &mut Argument<'_>) -> Result {
     let request = Request::read(argument)?;
     let state = socket.state()?;
+    let messages = socket.has_messages();
     let mut window = socket.window(request.address, request.length)?;
     let mut got = Totals::default();
 
@@ -36,7 +37,7 @@ pub(crate) fn receive(socket: &mut Socket<'_>, argument: &mut Argument<'_>) -> R
     }
     // A program that looks for data again and again has the same clean pages then.
     if state == State::Data || !request.clean {
-        got = fill(socket, &mut window, state)?;
+        got = fill(&mut window, state, messages)?;
     }
     // Writing to the program's memory may need the locks that the window has.
     drop(window);
@@ -66,20 +67,19 @@ fn has_more(socket: &Socket<'_>, got: &Totals) -> bool {
 }
 
 /// Takes what was placed out of the mapping again, if that's still there.
-fn undo(socket: &Socket<'_>, request: &Request, got: &Totals) {
+fn undo(socket: &mut Socket<'_>, request: &Request, got: &Totals) {
     if let Ok(window) = socket.window(request.address, request.length) {
         window.clear_from(0, got.pages + 1);
     }
 }
 
 /// Plans and places what there is: the page of headers, and data if there's some.
-fn fill(socket: &Socket<'_>, window: &mut Window<'_>, state: State) -> Result<Totals> {
-    let messages = socket.has_messages();
+fn fill(window: &mut Window<'_, '_>, state: State, messages: bool) -> Result<Totals> {
     let pages = window.pages() - 1;
-    let mut plan = Plan::new(window.new_headers()?, pages, messages);
+    let (headers, mut packets) = window.start()?;
+    let mut plan = Plan::new(headers, pages, messages);
 
     if state == State::Data {
-        let mut packets = socket.packets();
         while let Some(batch) = packets.next_batch() {
             if !batch.iter().all(|packet| plan.add(packet)) {
                 break;
@@ -95,7 +95,12 @@ fn fill(socket: &Socket<'_>, window: &mut Window<'_>, state: State) -> Result<To
 }
 
 /// Not all could be placed: delivers what was, or nothing.
-fn settle(window: &mut Window<'_>, placed: u32, messages: bool, error: Error) -> Result<Totals> {
+fn settle(
+    window: &mut Window<'_, '_>,
+    placed: u32,
+    messages: bool,
+    error: Error,
+) -> Result<Totals> {
     // A program that says its pages are clean and is wrong has to know.
     let got = match placed.checked_sub(1) {
         Some(pages) if error != EBUSY => plan::cut(window.headers(), pages, messages),

@@ -39,7 +39,7 @@ pub(crate) struct Socket<'a> {
     _task: NotThreadSafe,
 }
 
-impl Socket<'_> {
+impl<'a> Socket<'a> {
     /// # Safety
     ///
     /// `vsk` must be valid, with its `sk_lock` held by this task, as long as the result is there, of
@@ -90,15 +90,15 @@ impl Socket<'_> {
     }
 
     /// Locks the part of a mapping of this socket that starts at `address` and has `length` bytes, 0:
-    /// all to its end.
+    /// all to its end. There is one at a time.
     ///
     /// Fails with `EINVAL` if there's no such thing, or not a page for headers and one for data.
-    pub(crate) fn window(&self, address: usize, length: usize) -> Result<Window<'_>> {
+    pub(crate) fn window(&mut self, address: usize, length: usize) -> Result<Window<'_, 'a>> {
         Window::lock(self, address, length)
     }
 
     /// The packets in the queue, if [`Socket::state`] says that there are some.
-    pub(crate) fn packets(&self) -> Packets<'_> {
+    pub(super) fn packets(&self) -> Packets<'_> {
         Packets {
             socket: self,
             next: null_mut(),

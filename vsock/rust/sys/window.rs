@@ -2,7 +2,10 @@
 
 //! A part of a mapping that a call may fill.
 
-use super::Socket;
+use super::{
+    socket::Packets,
+    Socket, //
+};
 use crate::plan::Header;
 use core::{
     ptr::NonNull,
@@ -26,9 +29,11 @@ const HEADERS: usize = bindings::VSOCK_MAP_RX_HEADERS as usize;
 /// # Invariants
 ///
 /// `vma` was locked by `vsock_map_rx_lock()` for `socket`, which said `mmap_locked`. It has `pages`
-/// pages from `address` on. `headers` is what `vsock_map_rx_headers()` returned since then.
-pub(crate) struct Window<'a> {
-    socket: &'a Socket<'a>,
+/// pages from `address` on. `headers` is what `vsock_map_rx_headers()` returned last, since then.
+pub(crate) struct Window<'a, 's> {
+    /// Nobody else has it: another window of the same mapping would have the same page of headers,
+    /// or replace it.
+    socket: &'a mut Socket<'s>,
     vma: NonNull<bindings::vm_area_struct>,
     mmap_locked: bool,
     address: usize,
@@ -36,9 +41,9 @@ pub(crate) struct Window<'a> {
     headers: Option<NonNull<Header>>,
 }
 
-impl<'a> Window<'a> {
+impl<'a, 's> Window<'a, 's> {
     /// See [`Socket::window`].
-    pub(super) fn lock(socket: &'a Socket<'a>, address: usize, length: usize) -> Result<Self> {
+    pub(super) fn lock(socket: &'a mut Socket<'s>, address: usize, length: usize) -> Result<Self> {
         let mut mmap_locked = false;
         // SAFETY: By the type invariants the socket is valid and locked.
         let vma =
@@ -90,24 +95,36 @@ impl<'a> Window<'a> {
         }
     }
 
-    /// Headers to fill, all 0. Fails with `ENOMEM`.
-    pub(crate) fn new_headers(&mut self) -> Result<&mut [Header]> {
+    /// Headers to fill, all 0, and the packets that they are to tell of: see [`Socket::packets`].
+    /// Fails with `ENOMEM`.
+    pub(crate) fn start(&mut self) -> Result<(&mut [Header], Packets<'_>)> {
         // SAFETY: By the type invariants the VMA is locked, and so is its socket.
         let headers = unsafe { bindings::vsock_map_rx_headers(self.vma.as_ptr()) };
         // INVARIANT: That's what it returned.
-        self.headers = Some(NonNull::new(headers).ok_or(ENOMEM)?);
-        Ok(self.headers())
+        let headers = self.headers.insert(NonNull::new(headers).ok_or(ENOMEM)?);
+        // SAFETY: By the type invariants they are this window's.
+        Ok((unsafe { Self::slice(headers) }, self.socket.packets()))
     }
 
-    /// The headers that were filled; none without [`Window::new_headers`].
+    /// The headers that were filled; none without [`Window::start`].
     pub(crate) fn headers(&mut self) -> &mut [Header] {
-        match self.headers {
-            // SAFETY: By the type invariants it is a page of the mapping's, where that many fit. It
-            // stays as long as the socket and the VMA are locked. Nobody writes to it but we; the
-            // program that may have it mapped can only read.
-            Some(headers) => unsafe { slice::from_raw_parts_mut(headers.as_ptr(), HEADERS) },
+        match &mut self.headers {
+            // SAFETY: By the type invariants they are this window's.
+            Some(headers) => unsafe { Self::slice(headers) },
             None => &mut [],
         }
+    }
+
+    /// # Safety
+    ///
+    /// `headers` must be those of a window.
+    unsafe fn slice(headers: &mut NonNull<Header>) -> &mut [Header] {
+        // SAFETY: By the window's invariants it is a page of the mapping's, where that many fit. The
+        // mapping has it until it goes itself, for which its VMA is locked, or until
+        // `vsock_map_rx_headers()` is called again: by this window, as there's no other, whose
+        // `headers` are borrowed. Nobody writes to the page but we; the program that may have it
+        // mapped can only read.
+        unsafe { slice::from_raw_parts_mut(headers.as_ptr(), HEADERS) }
     }
 
     /// Places the page of headers, and the pages that the first `nr` of them tell of.
@@ -136,7 +153,7 @@ impl<'a> Window<'a> {
     }
 }
 
-impl Drop for Window<'_> {
+impl Drop for Window<'_, '_> {
     fn drop(&mut self) {
         // SAFETY: By the type invariants it is locked in that way, and nobody uses it any more.
         unsafe { bindings::vsock_map_rx_unlock(self.vma.as_ptr(), self.mmap_locked) }
