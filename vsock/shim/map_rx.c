@@ -215,17 +215,25 @@ bool vsock_map_rx_has_messages(struct vsock_sock *vsk)
 }
 EXPORT_SYMBOL_GPL(vsock_map_rx_has_messages);
 
-/* How many bytes are queued? With the sk_lock held; 0 without a connection. */
+/* Has it a queue that can be mapped? Then vsock_*_has_data() is no error: it's a
+ * u32 of virtio's.
+ */
+static bool map_rx_has_queue(const struct vsock_sock *vsk)
+{
+	return vsk->transport && vsk->transport->rx_queue;
+}
+
+/* How many bytes are queued? With the sk_lock held; 0 without such a queue. */
 u32 vsock_map_rx_bytes(struct vsock_sock *vsk)
 {
-	return vsk->transport ? vsock_stream_has_data(vsk) : 0;
+	return map_rx_has_queue(vsk) ? vsock_stream_has_data(vsk) : 0;
 }
 EXPORT_SYMBOL_GPL(vsock_map_rx_bytes);
 
 /* How many whole messages are? Likewise. */
 u32 vsock_map_rx_messages(struct vsock_sock *vsk)
 {
-	return vsk->transport ? vsock_connectible_has_data(vsk) : 0;
+	return map_rx_has_queue(vsk) ? vsock_connectible_has_data(vsk) : 0;
 }
 EXPORT_SYMBOL_GPL(vsock_map_rx_messages);
 
@@ -234,7 +242,7 @@ EXPORT_SYMBOL_GPL(vsock_map_rx_messages);
  */
 void vsock_map_rx_consume(struct vsock_sock *vsk, u32 bytes)
 {
-	if (vsk->transport && vsk->transport->rx_consume)
+	if (map_rx_has_queue(vsk))
 		vsk->transport->rx_consume(vsk, bytes);
 }
 EXPORT_SYMBOL_GPL(vsock_map_rx_consume);
