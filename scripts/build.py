@@ -13,6 +13,7 @@ import arm64
 import graft
 import jumps
 import plants
+import points
 import source
 from cache import digest, files_digest, lock, made_whole, prune, write_if_changed
 from common import Fail, PROJECT, Step, cache_dir, log, need_space, output, run, say
@@ -177,6 +178,8 @@ def install_image(tree: Tree, tools: Toolchain, flavour: Flavour, out: Path, fol
                            f"in {out}/.config, and {log().path}")
             if module:
                 jumps.check(module)
+        if points.wanted((temp / "config").read_text(encoding="utf-8")):
+            points.write(out, temp / points.FILE)
         write_if_changed(temp / "info.json", json.dumps(
             {"kernel": tree.version, "tools": tools.ident(), "source": str(tree.src), "build": str(out)}).encode())
 

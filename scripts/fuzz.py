@@ -57,8 +57,9 @@ def run(tap: Tap, tree: source.Tree, tools: toolchain.Toolchain, image: build.Im
 def main(tree: source.Tree, tools: toolchain.Toolchain, image: build.Image, virtme: Path) -> None:
     """OPS= operations; what was reached; a Fail that says which seed repeats it."""
     tap = Tap(suite.emit)
+    shim = coverage.shim_lines(image)
     seed = run(tap, tree, tools, image, virtme, max(1, round(stress.number("OPS", OPS))))
     if not tap.finish():
         raise Fail(f"make fuzz failed; SEED={seed} repeats it; the log is {log().path}")
-    for line in coverage.report(image):
+    for line in coverage.report(image, shim):
         suite.emit(f"# {line}")

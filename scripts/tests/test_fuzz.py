@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
 """From KCOV's program counters to lines, on small made-up outputs of the tools."""
 
+import tempfile
 import unittest
 from pathlib import Path
 
 import coverage
+import points
+from common import Fail
 
 PRINTED = """# SEED=1 repeats it
 # cover io_uring_notif 10 2f
@@ -36,7 +39,8 @@ NM = """ffffffff81000000 T _text
 ffffffff81001000 t io_notif_ring_free
 ffffffff81001000 t alias
 ffffffff81001020 T io_notif_register
-ffffffff81002000 D data
+ffffffff81002000 t io_notif_ring_free
+ffffffff81003000 D data
 """
 
 
@@ -50,17 +54,32 @@ class Coverage(unittest.TestCase):
 
     def test_calls(self) -> None:
         """coverage: the calls of KCOV by section, and what follows them"""
-        self.assertEqual(list(coverage.calls(READELF_R)), [(".text", 0x10), (".init.text", 5)])
+        self.assertEqual(list(points.calls(READELF_R)), [(".text", 0x10), (".init.text", 5)])
 
     def test_functions(self) -> None:
         """coverage: functions and where they are"""
-        self.assertEqual(coverage.functions(READELF_S, SYMBOLS), {
+        self.assertEqual(points.functions(READELF_S, SYMBOLS), {
             ".text": [(0x10, 0x30, "io_notif_ring_free"), (0x30, 0x50, "io_notif_register")]})
 
-    def test_named(self) -> None:
-        """coverage: an offset in the kernel becomes one in a function, by each of its names"""
-        self.assertEqual(coverage.named({0x1014, 0x1024}, NM), {
-            ("io_notif_ring_free", 0x14), ("alias", 0x14), ("io_notif_register", 4)})
+    def test_in_kernel(self) -> None:
+        """coverage: a call in a function becomes an offset in the kernel, of each function of that name"""
+        calls = {("io_notif_ring_free", 0x14): ("shim/slot.c", 7), ("io_notif_register", 4): ("shim/slot.c", 9),
+                 ("discarded", 4): ("shim/slot.c", 11)}
+        self.assertEqual(points.in_kernel(calls, NM), {
+            0x1014: ("shim/slot.c", 7), 0x2014: ("shim/slot.c", 7), 0x1024: ("shim/slot.c", 9)})
+
+    def test_read(self) -> None:
+        """coverage: an image without its lines says so before the run"""
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / points.FILE
+            self.assertRaises(Fail, points.read, file)
+            file.write_text('{"0x1014": ["shim/slot.c", 7]}', encoding="utf-8")
+            self.assertEqual(points.read(file), {0x1014: ("shim/slot.c", 7)})
+
+    def test_wanted(self) -> None:
+        """coverage: only kernels with KCOV have lines"""
+        self.assertTrue(points.wanted("CONFIG_ARCH_HAS_KCOV=y\nCONFIG_KCOV=y\n"))
+        self.assertFalse(points.wanted("CONFIG_ARCH_HAS_KCOV=y\n# CONFIG_KCOV is not set\n"))
 
     def test_table(self) -> None:
         """coverage: a line is reached if one of its blocks is"""
