@@ -15,6 +15,8 @@
 #include <linux/compiler.h>
 #include <io_uring/mini_liburing.h>
 
+#include "fail.h"
+
 #define MAX_BATCH	128
 #define MAX_BYTES	65536
 #define MAX_WINDOWS	1000
@@ -68,7 +70,6 @@ struct bench {
 	unsigned int next_id;	/* of MSG_ZEROCOPY's notifications */
 };
 
-void __noreturn __printf(1, 2) fail(const char *fmt, ...);
 
 void row_parse(struct row *row, const char *text);
 

@@ -24,7 +24,6 @@
  * the receiver's reading of a TCP batch is no part of them, R is its least.
  * P packets left in all windows.
  */
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -37,26 +36,6 @@
 #define HUGE_PAGE	(2 << 20)
 /* Seconds after which a notification that has not come is lost */
 #define ROW_SECONDS	120
-
-static const struct row *running;
-
-void fail(const char *fmt, ...)
-{
-	va_list args;
-
-	printf("error %s%s", running ? running->text : "", running ? ": " : "");
-	va_start(args, fmt);
-	vprintf(fmt, args);
-	va_end(args);
-	printf("\n");
-	exit(1);
-}
-
-static void lost(int sig)
-{
-	(void)sig;
-	fail("what was sent is not answered after %u s", ROW_SECONDS);
-}
 
 /* Memory that is there: no page fault in a window. */
 static char *data_of(const struct row *row)
@@ -235,8 +214,7 @@ static void measure(const struct row *row, struct how how)
 		return;
 	}
 
-	running = row;
-	alarm(ROW_SECONDS);
+	begin(ROW_SECONDS, "%s", row->text);
 	settle();
 	net_open(&b);
 	work_open(&b);
@@ -255,7 +233,7 @@ static void measure(const struct row *row, struct how how)
 	net_close(&b);
 	if (!how.run)
 		print(row, sender, receiver, packets);
-	running = NULL;
+	begin(0, "%s", "");
 }
 
 static void measure_text(const char *text, struct how how)
@@ -294,7 +272,6 @@ int main(int argc, char **argv)
 	if (arg >= argc)
 		fail("usage: client [--instructions] ROW... | --file FILE | --loop SECONDS ROW |"
 		     " --time SECONDS ROW");
-	signal(SIGALRM, lost);
 	if (mlockall(MCL_CURRENT))
 		fail("mlockall: %m");
 	net_enter();

@@ -18,7 +18,6 @@
  *	scale KIND NUMBER bytes=B		B bytes of memory for that many
  *	scale KIND NUMBER held=H		H instructions without rescheduling
  */
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,38 +63,13 @@ static const struct scale scales[] = {
 	{ "in_flight", 10000, 1, 1, 1, 10000 },
 };
 
-/* What a failure is told of */
-static const char *running;
-static unsigned int running_number;
 /* Requests of the row until now, to take slots and buffers in turn */
 static unsigned int turn;
-
-void fail(const char *fmt, ...)
-{
-	va_list args;
-
-	printf("error scale ");
-	if (running)
-		printf("%s %u: ", running, running_number);
-	va_start(args, fmt);
-	vprintf(fmt, args);
-	va_end(args);
-	printf("\n");
-	exit(1);
-}
-
-static void lost(int sig)
-{
-	(void)sig;
-	fail("what was sent is not answered after %u s", SECONDS);
-}
 
 /* What is measured from here on, for so long at most. */
 void scale_begin(const char *kind, unsigned int number)
 {
-	running = kind;
-	running_number = number;
-	alarm(SECONDS);
+	begin(SECONDS, "scale %s %u", kind, number);
 }
 
 void scale_print(const char *kind, unsigned int number, __u64 *times)
@@ -381,7 +355,6 @@ int main(void)
 	unsigned int i;
 
 	instructions = true;
-	signal(SIGALRM, lost);
 	if (mlockall(MCL_CURRENT))
 		fail("mlockall: %m");
 	net_enter();

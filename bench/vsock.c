@@ -18,7 +18,6 @@
  * is all calls'.
  */
 #include <sched.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -57,26 +56,6 @@ struct receiver {
 struct figure {
 	__u64 receiver, whole, bytes, copied;
 };
-
-static const char *running = "start";
-
-void fail(const char *fmt, ...)
-{
-	va_list args;
-
-	printf("error vsock %s: ", running);
-	va_start(args, fmt);
-	vprintf(fmt, args);
-	va_end(args);
-	printf("\n");
-	exit(1);
-}
-
-static void lost(int sig)
-{
-	(void)sig;
-	fail("what was sent has not arrived after %u s", SECONDS);
-}
 
 static void set_buffer(int fd)
 {
@@ -235,7 +214,6 @@ static void measure(struct receiver *r, enum way kind, size_t len,
 	struct figure figure = {};
 	unsigned int i, same;
 
-	running = ways[kind];
 	for (i = 0; i < WARM; i++)
 		window(r, kind, len, packet);
 	for (i = 0; i < WINDOWS; i++) {
@@ -259,7 +237,8 @@ static bool measure_way(struct receiver *r, enum way kind, size_t len,
 {
 	bool can;
 
-	alarm(SECONDS);
+	begin(SECONDS, "vsock %s %zu %u", ways[kind], (len + PAGE - 1) / PAGE,
+	      packet);
 	open_pair(r);
 	can = kind == RECV || opt_in(r);
 	if (can)
@@ -279,7 +258,6 @@ int main(int argc, char **argv)
 		instructions |= !strcmp(argv[arg], "--instructions");
 		quick |= !strcmp(argv[arg], "--quick");
 	}
-	signal(SIGALRM, lost);
 	r.data = mmap(NULL, MOST_PAGES * PAGE, PROT_READ | PROT_WRITE,
 		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (r.data == MAP_FAILED || mlockall(MCL_CURRENT))
