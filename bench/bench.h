@@ -70,7 +70,6 @@ struct bench {
 	unsigned int next_id;	/* of MSG_ZEROCOPY's notifications */
 };
 
-
 void row_parse(struct row *row, const char *text);
 
 void net_enter(void);

@@ -5,6 +5,10 @@
  * else in cycles.
  *
  *	vsock [--instructions] [--quick]
+ *	vsock [--instructions] --row SECONDS WAY PAGES PACKET
+ *
+ * The second prints one line, then LOOP, and goes on: for who reads a log of
+ * instructions, in which getpgid() and getsid() are around the receiver's calls.
  *
  * One thread sends a batch, waits until all of it has arrived, and receives it. The
  * receiver's figure is of its calls alone, with those that give pages back; the whole
@@ -186,6 +190,9 @@ static bool receive(struct receiver *r, enum way kind, size_t len,
 	return true;
 }
 
+/* Whether there are marks */
+static bool marked;
+
 static struct figure window(struct receiver *r, enum way kind, size_t len,
 			    unsigned int packet)
 {
@@ -197,9 +204,13 @@ static struct figure window(struct receiver *r, enum way kind, size_t len,
 		settle();
 		start = __rdtsc();
 		send_batch(r, len, packet);
+		if (marked)
+			getpgid(0);
 		middle = __rdtsc();
 		over = receive(r, kind, len, &figure);
 		end = __rdtsc();
+		if (marked)
+			getsid(0);
 		figure.receiver += end - middle;
 		figure.whole += end - start;
 		figure.bytes += len;
@@ -231,9 +242,23 @@ static void measure(struct receiver *r, enum way kind, size_t len,
 	print_out();
 }
 
+/* Goes on, and marks what is measured. */
+static void loop(struct receiver *r, enum way kind, size_t len,
+		 unsigned int packet, unsigned int seconds)
+{
+	__u64 end = nanoseconds() + seconds * 1000000000ULL;
+
+	alarm(0);
+	printf("LOOP\n");
+	print_out();
+	marked = true;
+	while (nanoseconds() < end)
+		window(r, kind, len, packet);
+}
+
 /* Each has a connection of its own, in one that nobody has used. */
 static bool measure_way(struct receiver *r, enum way kind, size_t len,
-			unsigned int packet)
+			unsigned int packet, unsigned int seconds)
 {
 	bool can;
 
@@ -243,13 +268,36 @@ static bool measure_way(struct receiver *r, enum way kind, size_t len,
 	can = kind == RECV || opt_in(r);
 	if (can)
 		measure(r, kind, len, packet);
+	if (can && seconds)
+		loop(r, kind, len, packet, seconds);
 	close_pair(r);
 	return can;
+}
+
+static void lacks_option(void)
+{
+	printf("vsock missing CONFIG_VSOCK_MAP_RX\n");
+	print_out();
+}
+
+/* The words behind --row */
+static void measure_row(struct receiver *r, char **words)
+{
+	size_t len = atoi(words[2]) * PAGE;
+	enum way kind = RECV;
+
+	while (kind < NR_WAYS && strcmp(words[1], ways[kind]))
+		kind++;
+	if (kind == NR_WAYS || !len || len > MOST_PAGES * PAGE)
+		fail("no such row");
+	if (!measure_way(r, kind, len, atoi(words[3]), atoi(words[0])))
+		lacks_option();
 }
 
 int main(int argc, char **argv)
 {
 	struct receiver r = {};
+	char **row = NULL;
 	bool quick = false;
 	unsigned int i, p;
 	enum way kind;
@@ -257,22 +305,27 @@ int main(int argc, char **argv)
 	for (int arg = 1; arg < argc; arg++) {
 		instructions |= !strcmp(argv[arg], "--instructions");
 		quick |= !strcmp(argv[arg], "--quick");
+		if (!strcmp(argv[arg], "--row") && arg + 4 < argc)
+			row = &argv[arg + 1];
 	}
 	r.data = mmap(NULL, MOST_PAGES * PAGE, PROT_READ | PROT_WRITE,
 		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (r.data == MAP_FAILED || mlockall(MCL_CURRENT))
 		fail("no memory: %m");
 	memset(r.data, 'a', MOST_PAGES * PAGE);
+	if (row) {
+		measure_row(&r, row);
+		return 0;
+	}
 	/* as long as nobody has opted in: mainline's figures */
 	for (i = 0; i < sizeof(small) / sizeof(*small); i++)
-		measure_way(&r, RECV, (size_t)SMALL_PACKETS * small[i], small[i]);
+		measure_way(&r, RECV, (size_t)SMALL_PACKETS * small[i], small[i], 0);
 	for (kind = RECV; kind < NR_WAYS; kind++)
 		for (p = 0; p < (quick ? 1 : 2); p++)
 			for (i = 0; i < sizeof(columns) / sizeof(*columns); i++)
 				if (!measure_way(&r, kind, columns[i] * PAGE,
-						 packets[p])) {
-					printf("vsock missing CONFIG_VSOCK_MAP_RX\n");
-					print_out();
+						 packets[p], 0)) {
+					lacks_option();
 					return 0;
 				}
 	return 0;

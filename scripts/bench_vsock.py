@@ -20,6 +20,8 @@ WAYS = {
     "moving": "map, a window that moves",
 }
 COLUMNS = (8, 32, 64, 256, 512)
+# What a log of instructions has room for
+MOST_PROFILED, MOST_PACKET = 256, 65536
 # Below a page, of which a batch has so many: no part of the table
 BATCH, PAGE = 64, 4096
 
@@ -39,6 +41,46 @@ class Receive:
     def to_json(self) -> dict[str, object]:
         """As bench.json has it."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class Work:
+    """A row that `make profile` runs: what it is to the program, and how a person calls it."""
+
+    way: str
+    pages: int
+    packet: int
+    program = "vsock"
+
+    @classmethod
+    def parse(cls, text: str) -> "Work":
+        """A row as the program reads it, behind the word vsock; of a window that moves a call is no whole."""
+        words = text.split()[1:]
+        if len(words) != 3 or words[0] not in WAYS or words[0] == "moving" or not all(word.isdigit() for word in words[1:]):
+            raise Fail(f"ROW={text} is no row; say vsock, then recv, fixed or madvise, pages, and bytes of a packet, "
+                       "for example ROW='vsock fixed 64 4096'")
+        work = cls(words[0], int(words[1]), int(words[2]))
+        if not (1 <= work.pages <= MOST_PROFILED and 1 <= work.packet <= MOST_PACKET):
+            raise Fail(f"ROW={text} is too large; pages are 1 to {MOST_PROFILED}, a packet has 1 to {MOST_PACKET} bytes")
+        return work
+
+    def commands(self, program: str, seconds: int) -> str:
+        """What the guest runs: the figure, then the row over and over."""
+        return f"{program} --instructions --row {seconds} {self.way} {self.pages} {self.packet}"
+
+    @property
+    def batch(self) -> int:
+        """Of what the figures are: pages."""
+        return self.pages
+
+    def title(self) -> str:
+        """What a person calls it."""
+        return f"{WAYS[self.way]}, {self.pages} pages a call, packets of {self.packet} bytes; by page"
+
+    def measured(self, line: str) -> float | None:
+        """The program's own figure, if this line has it."""
+        found = LINE.match(line)
+        return int(found[5]) / self.pages if found else None
 
 
 class Reader(vm.Lines):

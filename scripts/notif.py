@@ -193,8 +193,8 @@ def do_profile() -> None:
     os.environ["ACCEL"] = "icount"
     settings = vm.Settings.from_environment(300)
     tree, tools, image, virtme = prepare(option("FLAVOUR", "release"))
-    client = build.build_userland("bench", tree, tools, build.find_headers(tree, tools)) / "client"
-    record.main(option("ROW"), image, virtme, settings, client)
+    programs = build.build_userland("bench", tree, tools, build.find_headers(tree, tools))
+    record.main(option("ROW"), image, virtme, settings, programs)
 
 
 def tests() -> None:

@@ -5,9 +5,10 @@ import json
 import re
 import shlex
 import time
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 
+import bench_vsock
 import hotspots
 import vm
 from bench import LINE, WINDOWS, Work
@@ -43,10 +44,46 @@ def parse_row(text: str) -> Work:
     return work
 
 
+@dataclass(frozen=True)
+class Client:
+    """A row of bench/client.c, as bench_vsock.Work is one of bench/vsock.c."""
+
+    work: Work
+    program = "client"
+
+    @property
+    def batch(self) -> int:
+        """Of what the figures are: requests."""
+        return self.work.batch
+
+    def commands(self, program: str, seconds: int) -> str:
+        """What the guest runs: the figure, then the row over and over."""
+        row = shlex.quote(self.work.text())
+        start = f"{shlex.quote(str(PROJECT / 'bench/guest.sh'))} {program} --instructions"
+        return f"{start} {row} && {start} --loop {seconds} {row}"
+
+    def title(self) -> str:
+        """What a person calls it."""
+        return f"{self.work.name()}; {self.work.bytes} bytes, {self.work.place()}"
+
+    def measured(self, line: str) -> float | None:
+        """The program's own figure, if this line has it; a TCP receiver's is with it in the loop."""
+        found = LINE.match(line)
+        return (int(found[2]) + (0 if self.work.takes else int(found[7]))) / self.batch if found else None
+
+
+Row = Client | bench_vsock.Work
+
+
+def find_row(text: str) -> Row:
+    """What a row is run by."""
+    return bench_vsock.Work.parse(text) if text.split()[:1] == ["vsock"] else Client(parse_row(text))
+
+
 class Recorder(vm.Lines):
     """One boot, whose machine ends once enough of the row is logged."""
 
-    def __init__(self, image: Image, virtme: Path, settings: vm.Settings, work: Work, step: Step) -> None:
+    def __init__(self, image: Image, virtme: Path, settings: vm.Settings, work: Row, step: Step) -> None:
         self.step, self.work = step, work
         self.run = vm.Run(image, virtme, settings)
         self.socket, self.trace = self.run.folder / "monitor", self.run.folder / "trace"
@@ -74,13 +111,12 @@ class Recorder(vm.Lines):
             monitor.command("quit")
         self.done = True
 
-    def boot(self, client: Path) -> None:
+    def boot(self, programs: Path) -> None:
         """Measure the row as the benchmark does, then loop in it."""
         need_space(self.run.folder, 2 * INSTRUCTIONS * LINE_BYTES / 1e9, "the log of a profile")
-        row = shlex.quote(self.work.text())
-        start = f"{shlex.quote(str(PROJECT / 'bench/guest.sh'))} {shlex.quote(str(client))} --instructions"
+        program = shlex.quote(str(programs / self.work.program))
         guest = (f"echo 0 >/proc/sys/kernel/kptr_restrict; echo {BEGIN}; cat /proc/kallsyms; echo {END}\n"
-                 f"{start} {row} && {start} --loop {LOOP_SECONDS} {row}")
+                 f"{self.work.commands(program, LOOP_SECONDS)}")
         self.run.extra = [*monitor_args(self.socket), "-D", str(self.trace)]
         self.run.write_settings(HERE=str(PROJECT), COMMAND=guest, MODULE=vm.MODULE, LEAKS="")
         result = vm.boot(self.run, "icount", self.data, vm.to_stderr)
@@ -96,11 +132,11 @@ class Recorder(vm.Lines):
         return "\n".join(self.lines[self.lines.index(BEGIN) + 1:self.lines.index(END)])
 
     def measured(self) -> float:
-        """Instructions per request, as the benchmark counts them in this boot, a TCP receiver's with them in the loop."""
-        found = next((found for line in self.lines if (found := LINE.match(line))), None)
-        if not found:
+        """Instructions per request, as the benchmark counts them in this boot."""
+        found = next((found for line in self.lines if (found := self.work.measured(line)) is not None), None)
+        if found is None:
             raise Fail(f"the client printed no row; what it printed is in {log().path}")
-        return (int(found[2]) + (0 if self.work.takes else int(found[7]))) / self.work.batch
+        return found
 
 
 def find_objects(image: Image) -> dict[str, set[str]]:
@@ -120,25 +156,25 @@ def demangle(names: list[str]) -> dict[str, str]:
     return dict(zip(mangled, re.sub(r"\[[0-9a-f]{12,16}\]", "", said).splitlines()))
 
 
-def profile(image: Image, virtme: Path, settings: vm.Settings, client: Path, work: Work) -> hotspots.Profile:
+def profile(image: Image, virtme: Path, settings: vm.Settings, programs: Path, work: Row) -> hotspots.Profile:
     """The profile of one row."""
-    with Step(f"logging {work.name()}", INSTRUCTIONS, " instructions") as step:
+    with Step(f"logging {work.title()}", INSTRUCTIONS, " instructions") as step:
         recorder = Recorder(image, virtme, settings, work, step)
         try:
-            recorder.boot(client)
+            recorder.boot(programs)
             symbols = hotspots.Symbols(recorder.kallsyms(), find_objects(image))
             found = hotspots.profile(hotspots.read_trace(recorder.trace), symbols, work.batch)
         finally:
             recorder.run.close()
     found.rename(demangle([function.name for function in found.functions]))
-    found.name = f"{work.name()}; {work.bytes} bytes, {work.place()}"
+    found.name = work.title()
     found.measured = recorder.measured()
     return found
 
 
-def main(rows: str, image: Image, virtme: Path, settings: vm.Settings, client: Path) -> None:
+def main(rows: str, image: Image, virtme: Path, settings: vm.Settings, programs: Path) -> None:
     """Print the profile of one row, or of two side by side."""
-    works = [parse_row(row) for row in (rows or DEFAULT).split(";")]
+    works = [find_row(row) for row in (rows or DEFAULT).split(";")]
     if len(works) > 2:
         raise Fail(f"ROW= has {len(works)} rows; give one, or two with a semicolon between them")
-    print(hotspots.report([profile(image, virtme, settings, client, work) for work in works]), end="")
+    print(hotspots.report([profile(image, virtme, settings, programs, work) for work in works]), end="")

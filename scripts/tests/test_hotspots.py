@@ -122,7 +122,13 @@ class HotspotsTest(unittest.TestCase):
         self.assertEqual((work.mode, work.flush, work.bytes, work.batch, work.ring),
                          ("slot", "batch", 4000, 128, "plain"))
         self.assertIsNone(record.parse_row("send_zc huge - 0 udp6 1 8 defer").flush)
+        row = record.find_row("vsock fixed 64 4096")
+        self.assertEqual((row.program, row.batch), ("vsock", 64))
+        self.assertEqual(row.commands("vsock", 5), "vsock --instructions --row 5 fixed 64 4096")
+        self.assertEqual(row.measured("vsock fixed 64 4096 bytes=262144 receiver=6400 whole=9 copied=0 same=3"), 100)
+        self.assertIsNone(row.measured("LOOP"))
         for text in ("slot", "slot registered batch x udp4 4000 128 plain",
-                     "slot registered batch 0 udp4 4000 5 plain"):
+                     "slot registered batch 0 udp4 4000 5 plain", "vsock fixed 64", "vsock moving 64 4096",
+                     "vsock recv 0 4096", "vsock recv 64 65537"):
             with self.assertRaises(Fail):
-                record.parse_row(text)
+                record.find_row(text)
