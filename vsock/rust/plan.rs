@@ -71,7 +71,7 @@ pub(crate) struct Plan<'a> {
     messages: bool,
     /// What is planned.
     now: Totals,
-    /// What of it can be delivered.
+    /// What of messages can be delivered.
     whole: Totals,
     /// The last piece is a copy that may go on, and its last page has room for so many bytes.
     open: Option<u32>,
@@ -108,7 +108,7 @@ impl<'a> Plan<'a> {
         if fits && packet.flags != 0 {
             self.mark(packet.flags);
         }
-        if !self.messages || (fits && packet.flags & EOM != 0) {
+        if fits && packet.flags & EOM != 0 {
             self.whole = self.now;
         }
         self.full |= !fits;
@@ -196,7 +196,10 @@ impl<'a> Plan<'a> {
     /// Ends the plan: what can be delivered; the other headers are 0.
     ///
     /// Fails with `EMSGSIZE` when that's nothing, as the first message is too large.
-    pub(crate) fn finish(self) -> Result<Totals> {
+    pub(crate) fn finish(mut self) -> Result<Totals> {
+        if !self.messages {
+            self.whole = self.now;
+        }
         for header in &mut self.headers[self.whole.headers as usize..self.now.headers as usize] {
             *header = Header::default();
         }

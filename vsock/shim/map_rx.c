@@ -10,6 +10,8 @@
 #include <linux/kmod.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/spinlock.h>
+#include <linux/virtio_vsock.h>
 #include <net/af_vsock.h>
 
 #include "map_rx.h"
@@ -18,11 +20,33 @@
 static DEFINE_MUTEX(map_rx_mutex);
 static const struct vsock_map_rx_ops *map_rx_ops;
 
-/* On while a socket has opted in, and for a second after that: those come in
- * rows.
+/* While a socket has opted in, packets of a page and more have pages of their
+ * own, and these get smaller packets appended: to be mapped with them, or to be
+ * copied together.
  */
-DEFINE_STATIC_KEY_DEFERRED_FALSE(vsock_map_rx_key, HZ);
-EXPORT_SYMBOL_GPL(vsock_map_rx_key);
+#define PAGES_LINEAR_LEN	(VIRTIO_VSOCK_SKB_HEADROOM + PAGE_SIZE - 1)
+#define PAGES_APPEND_LEN	1024
+
+struct vsock_rx_limits vsock_rx_limits __read_mostly = {
+	.linear	= VSOCK_LINEAR_LEN,
+	.append	= VSOCK_APPEND_LEN,
+};
+EXPORT_SYMBOL_GPL(vsock_rx_limits);
+
+/* How many sockets have opted in; sockets go in any context */
+static DEFINE_SPINLOCK(map_rx_lock);
+static unsigned long map_rx_sockets;
+
+static void map_rx_count(int more)
+{
+	guard(spinlock_irqsave)(&map_rx_lock);
+
+	map_rx_sockets += more;
+	WRITE_ONCE(vsock_rx_limits.linear,
+		   map_rx_sockets ? PAGES_LINEAR_LEN : VSOCK_LINEAR_LEN);
+	WRITE_ONCE(vsock_rx_limits.append,
+		   map_rx_sockets ? PAGES_APPEND_LEN : VSOCK_APPEND_LEN);
+}
 
 /**
  * vsock_map_rx_ops_register() - the module is ready
@@ -97,10 +121,7 @@ int vsock_map_rx_set(struct vsock_sock *vsk, u64 val)
 	if (val == vsk->rx_zerocopy)
 		return 0;
 
-	if (val)
-		static_branch_deferred_inc(&vsock_map_rx_key);
-	else
-		static_branch_slow_dec_deferred(&vsock_map_rx_key);
+	map_rx_count(val ? 1 : -1);
 	/* whoever sees it in vsock_map_rx_mmap() has to see ->map_rx, too */
 	smp_store_release(&vsk->rx_zerocopy, val);
 	return 0;
@@ -112,7 +133,7 @@ void vsock_map_rx_inherit(struct vsock_sock *vsk, const struct vsock_sock *psk)
 	if (!psk->rx_zerocopy)
 		return;
 	__module_get(psk->map_rx->owner);
-	static_branch_deferred_inc(&vsock_map_rx_key);
+	map_rx_count(1);
 	vsk->map_rx = psk->map_rx;
 	vsk->rx_zerocopy = true;
 }
@@ -121,15 +142,9 @@ void vsock_map_rx_inherit(struct vsock_sock *vsk, const struct vsock_sock *psk)
 void vsock_map_rx_release(struct vsock_sock *vsk)
 {
 	if (vsk->rx_zerocopy)
-		static_branch_slow_dec_deferred(&vsock_map_rx_key);
+		map_rx_count(-1);
 	if (vsk->map_rx)
 		module_put(vsk->map_rx->owner);
-}
-
-/* vsock goes. */
-void vsock_map_rx_exit(void)
-{
-	static_key_deferred_flush(&vsock_map_rx_key);
 }
 
 /**

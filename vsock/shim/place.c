@@ -35,21 +35,12 @@ struct rx_batch {
 /* Where the pages that can be mapped start: skb->len if there are none. */
 static u32 rx_first_page(const struct sk_buff *skb, u32 offset)
 {
-	const struct skb_shared_info *info = skb_shinfo(skb);
-	unsigned int first, i;
-
 	/* data_len differs where the sender announced more than it sent */
 	if (!VIRTIO_VSOCK_SKB_CB(skb)->own_pages || skb->len != skb->data_len ||
 	    skb_cloned(skb) || skb_shared(skb))
 		return skb->len;
 
-	first = DIV_ROUND_UP(offset, PAGE_SIZE);
-	/* one that was mapped by a call that failed may still be pinned */
-	for (i = first; i < info->nr_frags; i++) {
-		if (unlikely(page_ref_count(skb_frag_page(&info->frags[i])) != 1))
-			return skb->len;
-	}
-	return min_t(u32, first * PAGE_SIZE, skb->len);
+	return min_t(u32, PAGE_ALIGN(offset), skb->len);
 }
 
 /**
@@ -121,24 +112,6 @@ static void rx_start(struct rx_pos *pos, const struct sk_buff_head *queue)
 		rx_advance(pos, VIRTIO_VSOCK_SKB_CB(pos->skb)->offset);
 }
 
-/* A page of a packet, with nothing after the @len bytes that are in it. */
-static struct page *rx_own_page(struct rx_pos *pos, u32 len)
-{
-	const skb_frag_t *frag;
-	struct page *page;
-
-	if (WARN_ON_ONCE(len > rx_left(pos) || offset_in_page(pos->offset) ||
-			 !VIRTIO_VSOCK_SKB_CB(pos->skb)->own_pages))
-		return NULL;
-
-	frag = &skb_shinfo(pos->skb)->frags[pos->offset >> PAGE_SHIFT];
-	page = skb_frag_page(frag);
-	if (len < PAGE_SIZE)
-		memset(page_address(page) + len, 0, PAGE_SIZE - len);
-	rx_advance(pos, len);
-	return page;
-}
-
 /* A copy of @len bytes of one packet or more, in a page of its own. */
 static struct page *rx_copy_page(struct rx_pos *pos, u32 len)
 {
@@ -180,14 +153,77 @@ static int rx_flush(struct rx_batch *batch)
 	return ret;
 }
 
-static int rx_add(struct rx_batch *batch, struct page *page, bool ours)
+static int rx_add(struct rx_batch *batch, struct page *page)
 {
-	if (!page)
-		return -ENOMEM;
-	if (ours)
-		batch->ours |= BIT(batch->nr);
 	batch->pages[batch->nr++] = page;
-	return batch->nr < PLACE_BATCH ? 0 : rx_flush(batch);
+	return likely(batch->nr < PLACE_BATCH) ? 0 : rx_flush(batch);
+}
+
+/* @len bytes of packets are copied. */
+static int rx_add_copy(struct rx_batch *batch, struct rx_pos *pos, u32 len)
+{
+	int ret = 0;
+
+	while (len && !ret) {
+		u32 n = min_t(u32, len, PAGE_SIZE);
+		struct page *page = rx_copy_page(pos, n);
+
+		if (!page)
+			return -ENOMEM;
+		batch->ours |= BIT(batch->nr);
+		ret = rx_add(batch, page);
+		len -= n;
+	}
+	return ret;
+}
+
+/* Nothing but zeroes is behind a packet that is mapped to its end. */
+static void rx_seal(struct sk_buff *skb)
+{
+	const struct skb_shared_info *info = skb_shinfo(skb);
+	const skb_frag_t *frag = &info->frags[info->nr_frags - 1];
+	u32 size = skb_frag_size(frag);
+
+	memset(skb_frag_address(frag) + size, 0, PAGE_ALIGN(size) - size);
+	VIRTIO_VSOCK_SKB_CB(skb)->sealed = true;
+}
+
+/* @len bytes of one packet, in pages of its own: whole ones, or to its end. */
+static int rx_add_own(struct rx_batch *batch, struct rx_pos *pos, u32 len)
+{
+	u32 offset = pos->offset, left = rx_left(pos);
+	const skb_frag_t *frag;
+
+	if (WARN_ON_ONCE(len > left || offset_in_page(offset) ||
+			 (offset_in_page(len) && len < left) ||
+			 !VIRTIO_VSOCK_SKB_CB(pos->skb)->own_pages))
+		return -EINVAL;
+
+	if (offset_in_page(len))
+		rx_seal(pos->skb);
+	frag = skb_shinfo(pos->skb)->frags;
+	rx_advance(pos, len);
+	for (; offset >= skb_frag_size(frag); frag++)
+		offset -= skb_frag_size(frag);
+
+	/* a frag is a row of pages */
+	for (;; frag++, offset = 0) {
+		u32 n = min(len, skb_frag_size(frag) - offset);
+		struct page *page = skb_frag_page(frag) +
+				    ((skb_frag_off(frag) + offset) >> PAGE_SHIFT);
+
+		len -= n;
+		for (;; n -= PAGE_SIZE) {
+			int ret = rx_add(batch, page++);
+
+			if (unlikely(ret))
+				return ret;
+			if (n <= PAGE_SIZE)
+				break;
+		}
+		if (!len)
+			return 0;
+	}
 }
 
 /**
@@ -224,23 +260,15 @@ int vsock_map_rx_place(struct vsock_sock *vsk, struct vm_area_struct *vma,
 	batch.nr = 0;
 	batch.ours = 0;
 	window->nr_headers = nr_headers;
-	ret = rx_add(&batch, window->headers, false);
+	ret = rx_add(&batch, window->headers);
 	if (nr_headers)
 		rx_start(&pos, vsk->transport->rx_queue(vsk));
 
 	for (i = 0; i < nr_headers && !ret; i++) {
-		bool copied = hdr[i].flags & VSOCK_RX_HDR_COPIED;
-		u32 left = hdr[i].length;
-
-		while (left && !ret) {
-			u32 len = min_t(u32, left, PAGE_SIZE);
-
-			if (copied)
-				ret = rx_add(&batch, rx_copy_page(&pos, len), true);
-			else
-				ret = rx_add(&batch, rx_own_page(&pos, len), false);
-			left -= len;
-		}
+		if (hdr[i].flags & VSOCK_RX_HDR_COPIED)
+			ret = rx_add_copy(&batch, &pos, hdr[i].length);
+		else
+			ret = rx_add_own(&batch, &pos, hdr[i].length);
 	}
 
 	/* What comes before a page that there's no memory for is delivered */
