@@ -2,8 +2,9 @@
 """Receiving on vsock by recv() and by mapping: the boot that measures it, its lines of bench/vsock.c, and the RFC's table."""
 
 import re
+import shlex
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import bare
@@ -102,19 +103,31 @@ class Reader(vm.Lines):
         else:
             say(f"  {line}")
 
+    def all_of(self, result: vm.Result, settings: vm.Settings) -> list[Receive]:
+        """The figures of a run that has ended."""
+        if not (result.hung or result.splats) and self.wrong:
+            raise Fail(f"the benchmark's own check failed: {self.wrong}")
+        vm.verdict(result, "the benchmark of vsock", settings.timeout)
+        if not (self.missing or any(one.way == "moving" for one in self.found)):
+            raise Fail("bench/vsock.c ended before it had measured all; see the log")
+        return self.found
+
 
 def measure(image: Image, virtme: Path, settings: vm.Settings, program: Path, quick: bool) -> list[Receive]:
     """Boot a guest that nothing reaches from outside, and have the program measure."""
     files, command, reader = {"vsock": program}, "/vsock --instructions", Reader()
     if quick:
         command += " --quick"
-    result = bare.in_bare_vm(image, virtme, settings, files, command, reader.data)
-    if not (result.hung or result.splats) and reader.wrong:
-        raise Fail(f"the benchmark's own check failed: {reader.wrong}")
-    vm.verdict(result, "the benchmark of vsock", settings.timeout)
-    if not (reader.missing or any(one.way == "moving" for one in reader.found)):
-        raise Fail("bench/vsock.c ended before it had measured all; see the log")
-    return reader.found
+    return reader.all_of(bare.in_bare_vm(image, virtme, settings, files, command, reader.data), settings)
+
+
+def cycles(image: Image, virtme: Path, settings: vm.Settings, program: Path, quick: bool) -> list[Receive]:
+    """The same in cycles of this machine's processor, where KVM boots a guest; nothing where it doesn't."""
+    if not vm.kvm_boots(image, virtme):
+        return []
+    reader, settings = Reader(), replace(settings, accel="kvm")
+    command = shlex.quote(str(program)) + (" --quick" if quick else "")
+    return reader.all_of(vm.in_vm(image, virtme, settings, command, "/", reader.data), settings)
 
 
 def table(found: list[Receive], packet: int, what: str) -> Iterator[str]:
@@ -135,6 +148,16 @@ def table(found: list[Receive], packet: int, what: str) -> Iterator[str]:
             copied = {one.copied / one.bytes for (by, _), one in cells.items() if by == way}
             share = f", {min(copied):.0%} to {max(copied):.0%} copied" if way != "recv" and max(copied) else ""
             yield f"    {name + share:46}{shown}"
+
+
+def reports(found: Iterable[Receive], hardware: Iterable[Receive]) -> Iterator[str]:
+    """Instructions, and beside them cycles, if there are any: a TLB flush is one instruction."""
+    found, hardware = list(found), list(hardware)
+    yield from report(found)
+    yield from report(hardware, "cycles")
+    if found and not hardware:
+        yield "vsock over loopback: cycles n/a, as KVM boots no guest here"
+        yield ""
 
 
 def report(found: Iterable[Receive], unit: str = "instructions") -> Iterator[str]:

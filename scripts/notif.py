@@ -163,8 +163,8 @@ def do_bench() -> None:
         with made_whole(folder) as temp:
             scale = not quick and settings.accel == "icount"
             found = bench.measure(image, virtme, settings, programs, bench.matrix(quick), scale, temp)
-            vsock = bench_vsock.measure(image, virtme, settings, programs / "vsock", quick) \
-                if settings.accel == "icount" else []
+            vsock, hardware = (how(image, virtme, settings, programs / "vsock", quick) if settings.accel == "icount" else []
+                               for how in (bench_vsock.measure, bench_vsock.cycles))
             results = bench.Results(f"{tree.version} {image.folder.name}", settings.accel, found[0], found[1], vsock, found[2])
             results.save(temp / "bench.json")
             bench_report.draw(temp)
@@ -173,7 +173,7 @@ def do_bench() -> None:
         print(line)
     for line in bench_scale.report(results.scale):
         print(line)
-    for line in bench_vsock.report(results.vsock):
+    for line in bench_vsock.reports(results.vsock, hardware):
         print(line)
     for line in (*bench_report.changes(before, results), *bench_vsock.changes(before.vsock, results.vsock)) if before else ():
         print(line)

@@ -63,6 +63,9 @@ class VsockTest(unittest.TestCase):
         shown = "\n".join(bench_vsock.report(reader.found))
         self.assertIn(" 0.0488  2.00", shown)
         self.assertIn("100.00", shown)
+        self.assertIn("cycles n/a", "\n".join(bench_vsock.reports(reader.found, [])))
+        self.assertIn("cycles per byte", "\n".join(bench_vsock.reports(reader.found, reader.found)))
+        self.assertEqual(list(bench_vsock.reports([], [])), [])
         self.assertEqual(list(bench_vsock.changes(reader.found, reader.found)),
                          [f"vsock: 0 of {len(lines)} figures changed, the others are the same to the digit"])
         reader.line("error vsock recv: send: Broken pipe")
