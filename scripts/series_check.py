@@ -106,12 +106,13 @@ def variants(src: Path, one: series.Series) -> list[dict[str, str]]:
 
 
 def sources(src: Path, step: Applied) -> set[str]:
-    """The C that has to be compiled in one of the kernels of a patch: its own, and its folder's as soon as that is built."""
-    names = set(graft.touched(step.mail))
-    if (src / step.one.home / "Kconfig").exists():
-        names |= {str(path.relative_to(src)) for path in (src / step.one.home).rglob("*.c")}
-        return {name for name in names if name.endswith(".c") and not INCLUDED.search(name)}
-    return {name for name in names if name.endswith(".c") and not INCLUDED.search(name) and not name.startswith(step.one.home)}
+    """The C that one of the kernels of a patch has to compile: its own, and its folder's as soon as that is built."""
+    home, names = src / step.one.home, set(graft.touched(step.mail))
+    if (home / "Kconfig").exists():
+        names |= {str(path.relative_to(src)) for path in home.rglob("*.c")}
+    else:
+        names = {name for name in names if not name.startswith(step.one.home)}
+    return {name for name in names if name.endswith(".c") and not INCLUDED.search(name)}
 
 
 class Kernels:

@@ -6,6 +6,7 @@ import unittest
 from pathlib import Path
 
 import series
+import series_check
 from common import Fail
 
 
@@ -50,3 +51,31 @@ class SeriesTest(unittest.TestCase):
             self.assertEqual("x\n   a\n   b\n   c\n", path.read_text(encoding="utf-8"))
             with self.assertRaises(Fail):
                 series.insert(path, "   d", "   e")
+
+    def test_known_by_what_it_says(self) -> None:
+        """series: a mail of another day is the same, one that says something else is not"""
+        with tempfile.TemporaryDirectory() as temp:
+            keys = []
+            for day, what in (("Mon", "x"), ("Tue", "x"), ("Tue", "y")):
+                path = Path(temp) / "mail"
+                path.write_text(f"From 0\nFrom: A\nDate: {day}\nSubject: [PATCH] s\n\n{what}\n", encoding="utf-8")
+                keys.append(series.key(path))
+        self.assertEqual(keys[0], keys[1])
+        self.assertNotEqual(keys[1], keys[2])
+
+    def test_what_has_to_be_compiled(self) -> None:
+        """series: the C of a patch has to be compiled by some kernel, its folder's from the patch on that builds it"""
+        with tempfile.TemporaryDirectory() as temp:
+            mail, home = Path(temp) / "mail", Path(temp) / "io_uring/notif"
+            mail.write_text("".join(f"diff --git a/{name} b/{name}\n" for name in (
+                "io_uring/net.c", "io_uring/notif/shim/a.c", "include/x.h", "tools/testing/t.c", "rust/helpers/helpers.c")),
+                encoding="utf-8")
+            one = series.Series("4", "PATCH", "", Path(temp), "io_uring/notif", "IO_URING_NOTIF", [], [])
+            step = series_check.Applied(mail, one, "")
+            (home / "shim").mkdir(parents=True)
+            for name in ("a.c", "b.c", "rust_helpers.c"):
+                (home / "shim" / name).touch()
+            self.assertEqual({"io_uring/net.c"}, series_check.sources(Path(temp), step))
+            (home / "Kconfig").touch()
+            self.assertEqual({"io_uring/net.c", "io_uring/notif/shim/a.c", "io_uring/notif/shim/b.c"},
+                             series_check.sources(Path(temp), step))
