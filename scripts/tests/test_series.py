@@ -17,6 +17,14 @@ class SeriesTest(unittest.TestCase):
         """series: every patch and every file that the kernel gets is in a list of patches/series"""
         self.assertEqual(set(), series.forgotten(series.load()))
 
+    def test_no_mail_is_too_long(self) -> None:
+        """series: files that go in one patch leave room for what a mail has besides"""
+        for one in series.load():
+            for patch in one.patches:
+                data = b"".join(path.read_bytes() for path in series.files_of(one, patch))
+                # Each line has a + before it
+                self.assertLess(len(data) + data.count(b"\n") + 3000, series.LONGEST, patch.get("subject", patch))
+
     def test_a_machine_is_no_author(self) -> None:
         """series: an address that no mail reaches is not signed with"""
         for mail in ("root@host", "me@host.local", "me@users.noreply.a-host.example", "me@localhost"):
