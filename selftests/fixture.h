@@ -15,7 +15,7 @@
 
 /* For the debug kernel under emulation: only the lost run into it. */
 #undef TEST_TIMEOUT_DEFAULT
-#define TEST_TIMEOUT_DEFAULT	120
+#define TEST_TIMEOUT_DEFAULT	300
 
 /* What a file has, which is a number; -ENOENT without the file. */
 static inline int number_in(const char *path)

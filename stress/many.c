@@ -16,7 +16,7 @@ static unsigned int draw_lengths(struct request *req, const struct stream *s,
 	for (i = 0; i < nr; i++) {
 		unsigned int part = rnd_between(rnd, MIN_RECORD, 1400);
 		struct io_uring_dgram *one = &req->many[i];
-		bool gso = rnd_one_in(rnd, 6);
+		bool gso = rnd_one_in(rnd, 6) && !s->local;
 
 		one->len = rnd_size(rnd, gso ? MAX_SEGMENTS * part : MAX_LEN);
 		if (total + one->len > max)
