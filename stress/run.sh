@@ -30,4 +30,10 @@ mountpoint -q /sys/fs/cgroup ||
 { echo +memory >/sys/fs/cgroup/cgroup.subtree_control; } 2>/dev/null || true
 modprobe -q io_uring_notif || true # a built-in one needs no loading
 net_up 1500 || die "no network"
+# A link that goes down comes up when the machine has the time: 22 s have been seen.
+# With the second at most between tries that stress asks for, TCP gives up before.
+for ns in a b; do
+	ip netns exec "$ns" sh -c 'echo 120 >/proc/sys/net/ipv4/tcp_retries2' ||
+		die "no tcp_retries2"
+done
 exec "$BIN/stress" "$@"
