@@ -174,8 +174,8 @@ static int io_take_actor(read_descriptor_t *desc, struct sk_buff *skb,
 	return ret;
 }
 
-/* Why there is nothing to be taken, as recv(2) says it. */
-static int io_take_tcp_nothing(struct sock *sk)
+/* Why there is nothing to be taken, as recv(2) says it. An error stays in the socket. */
+static int io_take_tcp_nothing(const struct sock *sk)
 {
 	const struct tcp_sock *tp = tcp_sk(sk);
 
@@ -184,23 +184,12 @@ static int io_take_tcp_nothing(struct sock *sk)
 	if (sock_flag(sk, SOCK_DONE))
 		return 0;
 	if (sk->sk_err)
-		return sock_error(sk);
+		return -sk->sk_err;
 	if (sk->sk_shutdown & RCV_SHUTDOWN)
 		return 0;
 	if (sk->sk_state == TCP_CLOSE)
 		return -ENOTCONN;
 	return -EAGAIN;
-}
-
-/* Whether more may come. An error stays for who takes, and tells of it. */
-static bool io_take_tcp_may_wait(const struct sock *sk)
-{
-	const struct tcp_sock *tp = tcp_sk(sk);
-
-	return skb_queue_empty(&sk->sk_receive_queue) && !sk->sk_err &&
-	       !(sk->sk_shutdown & RCV_SHUTDOWN) && !sock_flag(sk, SOCK_DONE) &&
-	       sk->sk_state != TCP_CLOSE &&
-	       !(tp->urg_data && tp->urg_seq == tp->copied_seq);
 }
 
 /**
@@ -234,6 +223,9 @@ ssize_t io_take_from_tcp(struct io_kbuf_take *take, void *from)
 	ret = tcp_read_sock(sk, &desc, io_take_actor);
 	if (!ret)
 		ret = io_take_tcp_nothing(sk);
+	/* who is told of it takes it out */
+	if (ret < 0 && ret == -sk->sk_err)
+		ret = sock_error(sk);
 	tcp->more = tcp_inq(sk) > 0;
 unlock:
 	release_sock(sk);
@@ -256,7 +248,9 @@ int io_take_wait_tcp(struct sock *sk, bool nonblock)
 	if (!timeo)
 		return -EAGAIN;
 	lock_sock(sk);
-	if (io_take_tcp_may_wait(sk)) {
+	/* an error stays for who takes, and tells of it */
+	if (skb_queue_empty(&sk->sk_receive_queue) &&
+	    io_take_tcp_nothing(sk) == -EAGAIN) {
 		sk_wait_data(sk, &timeo, NULL);
 		if (signal_pending(current))
 			ret = sock_intr_errno(timeo);
