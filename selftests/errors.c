@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Every bad request: what its CQE says, and what came of it. Those of
- * IORING_REGISTER_NOTIFIERS are in register.c.
+ * Every bad send: what its CQE says, and what came of it. Bad updates are in
+ * badflush.c, bad calls of IORING_REGISTER_NOTIFIERS in register.c.
  */
-#include "bad.h"
-#include "slots.h"
+#include "badslots.h"
 
 #define KERNEL_ADDR	0xffff888000001000ULL
 #define UNMAPPED	8ULL
-
-/* the slot that the requests name unless a row says otherwise */
-#define SLOT		1
 
 /* descriptors of whatever is no connected UDP socket */
 enum { FD_PIPE = 100, FD_UNIX, FD_UNCONNECTED, FD_SHUT };
@@ -142,32 +138,6 @@ static void prep_bad(FIXTURE_DATA(slots) *self, const struct bad_request *bad,
 	sqe->ioprio = ioprio | bad->ioprio;
 	apply(sqe, bad);
 }
-
-/*
- * The slots are as they were: nothing is attached but what @attached says, and
- * a good request gets the same tag and the next sequence number.
- */
-#define ASSERT_UNCHANGED(_slot, _attached, _seq, _what) do {		\
-	ASSERT_TRUE(ring_empty(&self->ring))				\
-		TH_LOG("flushed: %s", _what);				\
-	ASSERT_FLUSH(&self->ring, 0, NR_SLOTS);				\
-	if (_attached)							\
-		ASSERT_NOTIF(&self->ring, TAG(_slot), (_seq)++);	\
-	prep_slot_send(&self->ring, self->net.tx, buf, 100, _slot,	\
-		       IORING_RECVSEND_NOTIF_FLUSH);			\
-	ASSERT_SUBMIT(&self->ring, 1);					\
-	ASSERT_CQE(&self->ring, REQ(0), 100, 0);			\
-	ASSERT_NOTIF(&self->ring, TAG(_slot), (_seq)++);		\
-	ASSERT_RECEIVED(&self->net, buf, 100);				\
-} while (0)
-
-#define ASSERT_ALL_UNCHANGED(_seq) do {					\
-	unsigned int _slot, _s;						\
-	for (_slot = 0; _slot < NR_SLOTS; _slot++) {			\
-		_s = _slot == SLOT ? (_seq) : 0;			\
-		ASSERT_UNCHANGED(_slot, false, _s, "all");		\
-	}								\
-} while (0)
 
 /* Both flags are on a request that fails: one that was attached has flushed. */
 static void assert_refused(struct __test_metadata *_metadata,
@@ -310,69 +280,6 @@ TEST_F(slots, contract_10_other_opcodes)
 			ASSERT_EQ(-EINVAL, res)
 				TH_LOG("opcode %d, ioprio %#x", opcode, i << 6);
 		}
-	}
-	ASSERT_ALL_UNCHANGED(seq);
-}
-
-/* What is wrong with a flush of all slots. */
-static const struct bad_request bad_flushes[] = {
-	BAD(-EINVAL, TO(len, 0)),
-	BAD(-EINVAL, TO(len, NR_SLOTS + 1)),
-	BAD(-EINVAL, TO(off, 1)),
-	BAD(-EINVAL, TO(off, NR_SLOTS), TO(len, 1)),
-	BAD(-EINVAL, TO(off, 1U << 31), TO(len, 1)),
-	BAD(-EINVAL, TO(off, 1), TO(len, 1U << 31)),
-	/* the last sum in 32 bits, and the first that isn't */
-	BAD(-EINVAL, TO(off, 0xfffffffe), TO(len, 1)),
-	BAD(-EINVAL, TO(off, 0), TO(len, 0xffffffff)),
-	BAD(-EOVERFLOW, TO(off, 0xffffffff), TO(len, 1)),
-	BAD(-EOVERFLOW, TO(off, 1), TO(len, 0xffffffff)),
-	BAD(-EOVERFLOW, TO(off, 1U << 31), TO(len, 1U << 31)),
-	BAD(-EOVERFLOW, TO(off, 0xffffffff), TO(len, SLOT + 2)),
-	BAD(-EOVERFLOW, TO(off, 0xffffffff), TO(len, 0xffffffff)),
-	/* more than 32 bits of off */
-	BAD(-EOVERFLOW, TO(off, 1ULL << 32)),
-	BAD(-EOVERFLOW, TO(off, (1ULL << 32) + SLOT), TO(len, 1)),
-	BAD(-EOVERFLOW, TO(off, 1ULL << 63)),
-	BAD(-EOVERFLOW, TO(off, ~0ULL), TO(len, 1)),
-	BAD(-EOVERFLOW, TO(off, ~0ULL), TO(len, SLOT + 2)),
-	/* unknown updates */
-	BAD(-EINVAL, TO(ioprio, 2)),
-	BAD(-EINVAL, TO(ioprio, 3)),
-	BAD(-EINVAL, TO(ioprio, 0x8001)),
-	/* what FILES_UPDATE refuses too, and what it passes over */
-	BAD(-EINVAL, TO(rw_flags, 1)),
-	BAD(-EINVAL, TO(file_index, 1)),
-	BAD(-EINVAL, TO(addr3, 1)),
-	BAD(-EINVAL, TO(__pad2[0], 1ULL << 63)),
-	BAD(-EINVAL, TO(buf_index, 1)),
-	BAD(-EINVAL, TO(flags, IOSQE_FIXED_FILE)),
-	BAD(-EOPNOTSUPP, TO(flags, IOSQE_BUFFER_SELECT)),
-};
-
-/* None flushes or changes a tag, with a request attached that it would be for. */
-TEST_F(slots, contract_10_bad_flushes)
-{
-	const struct bad_request *bad;
-	unsigned int seq = 0;
-
-	for (bad = bad_flushes; bad < bad_flushes + ARRAY_SIZE(bad_flushes); bad++) {
-		struct io_uring_cqe cqe = {};
-
-		prep_slot_send(&self->ring, self->net.tx, buf, 100, SLOT, 0);
-		ASSERT_SUBMIT(&self->ring, 1);
-		ASSERT_CQE(&self->ring, REQ(0), 100, 0);
-		ASSERT_RECEIVED(&self->net, buf, 100);
-
-		apply(prep_flush(&self->ring, 0, NR_SLOTS, TAG(77)), bad);
-		ASSERT_SUBMIT(&self->ring, 1);
-		ASSERT_EQ(0, ring_next(&self->ring, &cqe));
-		ASSERT_EQ(FLUSH_REQ, cqe.user_data)
-			TH_LOG("flushed: %s", bad->what);
-		ASSERT_EQ(bad->res, cqe.res)
-			TH_LOG("%s", bad->what);
-		ASSERT_EQ(0, cqe.flags);
-		ASSERT_UNCHANGED(SLOT, true, seq, bad->what);
 	}
 	ASSERT_ALL_UNCHANGED(seq);
 }

@@ -4,8 +4,8 @@
 # The programs that run.sh runs, in two halves that take about as long in a debug
 # kernel.
 
-PROGS_1="register errors send flush chains options copy formats skip usage
-	buffers table memlock limit async attach linked reuse overflow race again
+PROGS_1="register errors badflush send flush chains options copy formats skip
+	usage buffers table memlock limit async attach linked reuse overflow race again
 	waits locked order vector waiter
 	security filters leak bounds memcg
 	merge mergefail mergewait mergeskip mergecopy lockmore segmem

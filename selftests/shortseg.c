@@ -68,23 +68,6 @@ TEST_F(shortseg, contract_15_many_segments)
 	}
 }
 
-/* Set a number in /proc/sys, and return what it was. */
-static long set_sysctl(const char *path, long value)
-{
-	FILE *file = fopen(path, "r+");
-	long before = -1;
-
-	if (!file)
-		return -1;
-	if (fscanf(file, "%ld", &before) == 1) {
-		rewind(file);
-		fprintf(file, "%ld\n", value);
-	}
-	fclose(file);
-	return before;
-}
-
-#define ONE_PAGE_AT_A_TIME	"/proc/sys/net/core/high_order_alloc_disable"
 #define ALMOST			3500	/* most of a page, and short for this slot */
 #define NR_FRAGS		17	/* a packet has room for so many */
 
@@ -97,13 +80,12 @@ TEST_F(shortseg, contract_15_datagram_of_as_many_as_fit)
 	};
 	unsigned int i, len, round;
 	struct io_uring ring;
-	long before;
 
 	if (variant->type == SOCK_STREAM)
 		SKIP(return, "streams have as many packets as they need");
 	ASSERT_EQ(0, ring_init(&ring, variant->setup));
 	ASSERT_EQ(0, register_slots_as(&ring, &slot, 1, 0));
-	before = set_sysctl(ONE_PAGE_AT_A_TIME, 1);
+	self->one_page = set_sysctl(ONE_PAGE_AT_A_TIME, 1);
 	for (round = 0; round < 20; round++) {
 		for (i = 0, len = 0; i < NR_FRAGS; i++) {
 			self->iov[i].iov_base = self->data + i * 4096;
@@ -118,7 +100,6 @@ TEST_F(shortseg, contract_15_datagram_of_as_many_as_fit)
 		ASSERT_VECTOR_RECEIVED(len);
 		ASSERT_CQE(&ring, REQ(0), len, 0);
 	}
-	set_sysctl(ONE_PAGE_AT_A_TIME, before);
 	ring_exit(&ring);
 }
 

@@ -49,6 +49,24 @@ static const struct shape shapes[] = {
 	{ 1, { 4096 } },
 };
 
+#define ONE_PAGE_AT_A_TIME	"/proc/sys/net/core/high_order_alloc_disable"
+
+/* Set a number in /proc/sys, and return what it was. */
+static inline long set_sysctl(const char *path, long value)
+{
+	FILE *file = fopen(path, "r+");
+	long before = -1;
+
+	if (!file)
+		return -1;
+	if (fscanf(file, "%ld", &before) == 1) {
+		rewind(file);
+		fprintf(file, "%ld\n", value);
+	}
+	fclose(file);
+	return before;
+}
+
 FIXTURE(shortseg)
 {
 	struct io_uring ring;
@@ -58,6 +76,7 @@ FIXTURE(shortseg)
 	struct iovec iov[MAX_SEGS];
 	struct msghdr msg;
 	unsigned int seq[NR_SLOTS];
+	long one_page;		/* the sysctl before the test, -1: as it was */
 };
 
 FIXTURE_VARIANT(shortseg)
@@ -71,6 +90,7 @@ FIXTURE_SETUP(shortseg)
 {
 	struct iovec iov = { .iov_len = DATA_LEN };
 
+	self->one_page = -1;
 	OPEN_PAIR(&self->net, variant->link, AF_INET, variant->type,
 		  .unread = variant->type == SOCK_STREAM);
 	ASSERT_EQ(0, ring_init(&self->ring, variant->setup));
@@ -85,6 +105,8 @@ FIXTURE_SETUP(shortseg)
 
 FIXTURE_TEARDOWN(shortseg)
 {
+	if (self->one_page >= 0)
+		set_sysctl(ONE_PAGE_AT_A_TIME, self->one_page);
 	ring_wait(&self->ring, 0, 0);
 	EXPECT_TRUE(ring_empty(&self->ring))
 		TH_LOG("a CQE that the test did not expect");
