@@ -39,6 +39,7 @@ static const struct {
 	{ "worker with little memory", ROLE_LIMITED },
 	{ "relay", ROLE_RELAY },
 	{ "relay with little memory", ROLE_RELAY_LIMITED },
+	{ "vsock", ROLE_VSOCK },
 	{ "keeper of victims", ROLE_KEEPER },
 	{ "keeper of victims", ROLE_KEEPER },
 	{ "looker", ROLE_LOOKER },
@@ -71,6 +72,8 @@ static int run_role(enum role role)
 	case ROLE_RELAY:
 	case ROLE_RELAY_LIMITED:
 		return relay_main(role == ROLE_RELAY_LIMITED);
+	case ROLE_VSOCK:
+		return vsock_main();
 	case ROLE_KEEPER:
 		return keeper_main();
 	case ROLE_CHAOS:
@@ -132,6 +135,7 @@ static void sum(struct counts *all)
 		all->merged += one->merged;
 		all->many += one->many;
 		all->taken += one->taken;
+		all->mapped += one->mapped;
 	}
 }
 
@@ -144,9 +148,9 @@ static void progress(__u64 ms)
 	       (unsigned long long)ms / 1000, (unsigned long long)all.ops,
 	       (unsigned long long)all.requests, (unsigned long long)all.refused,
 	       (unsigned long long)all.notifications);
-	printf("%llu merged, %llu of many, %llu taken, ",
+	printf("%llu merged, %llu of many, %llu taken, %llu KiB mapped, ",
 	       (unsigned long long)all.merged, (unsigned long long)all.many,
-	       (unsigned long long)all.taken);
+	       (unsigned long long)all.taken, (unsigned long long)all.mapped >> 10);
 	printf("%llu KiB and %llu datagrams received, %llu rings, ",
 	       (unsigned long long)all.bytes >> 10,
 	       (unsigned long long)all.datagrams, (unsigned long long)all.rings);

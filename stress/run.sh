@@ -28,7 +28,9 @@ mountpoint -q /sys/fs/cgroup ||
 	mount -t cgroup2 none /sys/fs/cgroup 2>/dev/null
 # without CONFIG_MEMCG stress says so
 { echo +memory >/sys/fs/cgroup/cgroup.subtree_control; } 2>/dev/null || true
-modprobe -q io_uring_notif || true # a built-in one needs no loading
+# what is built in needs no loading, and stress says what is missing
+modprobe -q io_uring_notif || true
+modprobe -q vsock_map_rx || true
 net_up 1500 || die "no network"
 # A link that goes down comes up when the machine has the time: 22 s have been seen.
 # With the second at most between tries that stress asks for, TCP gives up before.

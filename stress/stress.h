@@ -51,6 +51,7 @@ enum role {
 	ROLE_LIMITED,	/* an unprivileged user with little RLIMIT_MEMLOCK */
 	ROLE_RELAY,	/* takes from one connection, and gives on to others */
 	ROLE_RELAY_LIMITED,	/* as a user like that */
+	ROLE_VSOCK,	/* receives on vsock without a copy */
 	ROLE_KEEPER,	/* starts processes and ends them */
 	ROLE_CHAOS,	/* changes the network */
 	ROLE_LOOKER,	/* reads fdinfo, tries to unload the module */
@@ -62,7 +63,7 @@ enum role {
 /* What a process has done so far. */
 struct counts {
 	__u64 ops, requests, notifications, bytes, datagrams, refused, ends;
-	__u64 rings, unloads, ooms, cuts, merged, many, taken;
+	__u64 rings, unloads, ooms, cuts, merged, many, taken, mapped;
 };
 
 /* Shared by all processes of a round. */
@@ -103,6 +104,7 @@ void __noreturn __printf(1, 2) wrong(const char *fmt, ...);
 
 int worker_main(enum role role);
 int relay_main(bool limited);
+int vsock_main(void);
 int keeper_main(void);
 int chaos_main(void);
 int looker_main(void);
