@@ -260,7 +260,8 @@ static __always_inline int __io_slot_send(struct io_kiocb *req,
 	kmsg->msg.msg_ubuf = &sr->slot_notif->ubuf;
 	if (special && (sr->flags & IORING_SEND_ZC_COPY)) {
 		kmsg->msg.msg_ubuf = NULL;
-		msg_flags &= ~MSG_ZEROCOPY;
+		/* kTLS refuses both; that all is sent is up to us, by min_ret */
+		msg_flags &= ~(MSG_ZEROCOPY | MSG_WAITALL);
 	} else if (special) {
 		kmsg->sk = sock->sk;
 	}
