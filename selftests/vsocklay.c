@@ -8,21 +8,28 @@ FIXTURE_VARIANT_ADD(vsock, seqpacket) { .type = SOCK_SEQPACKET };
 /* From the review of RFC v1: three packets of 56, 4096 and 8200 bytes. */
 TEST_F(vsock, vsock_03_seed_example)
 {
-	const __u32 flags = variant->type == SOCK_SEQPACKET ?
-			    VSOCK_RX_HDR_EOM : 0;
-	const struct vsock_rx_hdr want[] = {
-		{ 56, flags | VSOCK_RX_HDR_COPIED }, { 4096, flags },
-		{ 8200, flags }, { },
+	/* packets of a stream whose pages go on make one piece */
+	const struct vsock_rx_hdr pieces[] = {
+		{ 56, VSOCK_RX_HDR_COPIED }, { 4096 + 8200, 0 }, { },
 	};
+	const struct vsock_rx_hdr messages[] = {
+		{ 56, VSOCK_RX_HDR_EOM | VSOCK_RX_HDR_COPIED },
+		{ 4096, VSOCK_RX_HDR_EOM }, { 8200, VSOCK_RX_HDR_EOM }, { },
+	};
+	const bool stream = variant->type == SOCK_STREAM;
 
 	SEND(56);
 	SEND(4096);
 	SEND(8200);
 	RECEIVE_ALL();
-	ASSERT_EQ(0, memcmp(self->map, want, sizeof(want)));
+	if (stream) {
+		ASSERT_EQ(0, memcmp(self->map, pieces, sizeof(pieces)));
+	} else {
+		ASSERT_EQ(0, memcmp(self->map, messages, sizeof(messages)));
+	}
 	ASSERT_EQ(0, memcmp(self->map + PAGE, self->sent, 56));
 	ASSERT_EQ(0, memcmp(self->map + 2 * PAGE, self->sent + 56, 4096 + 8200));
-	ASSERT_EQ(3, self->arg.headers);
+	ASSERT_EQ(stream ? 2 : 3, self->arg.headers);
 	ASSERT_EQ(5, self->arg.pages);
 	ASSERT_EQ(56, self->arg.copied);
 }
@@ -34,8 +41,9 @@ TEST_F(vsock, vsock_03_511_headers)
 	unsigned int i;
 
 	ASSERT_LE(MAX_HEADERS, MAP_DATA);
+	/* what is copied and what is mapped make no piece together */
 	for (i = 0; i < nr; i++)
-		SEND(PAGE);
+		SEND(i % 2 ? 100 : PAGE);
 	RECEIVE();
 	ASSERT_EQ(MAX_HEADERS, self->arg.headers);
 	ASSERT_EQ(MAX_HEADERS, self->arg.pages);
@@ -244,6 +252,29 @@ TEST_F(vsock, vsock_06_append_never_into_mapped)
 		ASSERT_EQ(self->tx_at, self->rx_at);
 		ASSERT_EQ(0, memcmp(self->map + PAGE, self->sent + self->tx_at -
 				    PAGE - 3000 - 2 * (1 + i), PAGE + 3000));
+	}
+}
+
+/* The same of whole pages, which a packet goes on with that is mapped in part. */
+TEST_F(vsock, vsock_06_pages_never_into_mapped)
+{
+	unsigned int i;
+
+	if (variant->type == SOCK_SEQPACKET)
+		SKIP(return, "messages aren't received in parts");
+	for (i = 0; i < 60; i++) {
+		const size_t at = self->tx_at;
+
+		SEND(4 * PAGE);
+		receive_at(_metadata, self, self->map, 3 * PAGE, 0);
+		ASSERT_EQ(2 * PAGE, self->arg.length);
+		SEND(i % 2 ? 3 * PAGE : 2 * PAGE + 3000);
+		SEND(PAGE);
+		receive_at(_metadata, self, self->map + 3 * PAGE, 0, 0);
+		ASSERT_EQ(self->tx_at, self->rx_at);
+		ASSERT_EQ(0, self->arg.copied);
+		ASSERT_EQ(6, self->arg.pages);
+		ASSERT_EQ(0, memcmp(self->map + PAGE, self->sent + at, 2 * PAGE));
 	}
 }
 

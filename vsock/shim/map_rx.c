@@ -21,11 +21,11 @@ static DEFINE_MUTEX(map_rx_mutex);
 static const struct vsock_map_rx_ops *map_rx_ops;
 
 /* While a socket has opted in, packets of a page and more have pages of their
- * own, and these get smaller packets appended: to be mapped with them, or to be
+ * own, and any packet may be appended to these: to be mapped with them, or to be
  * copied together.
  */
 #define PAGES_LINEAR_LEN	(VIRTIO_VSOCK_SKB_HEADROOM + PAGE_SIZE - 1)
-#define PAGES_APPEND_LEN	1024
+#define PAGES_APPEND_LEN	VIRTIO_VSOCK_MAX_PKT_BUF_SIZE
 
 struct vsock_rx_limits vsock_rx_limits __read_mostly = {
 	.linear	= VSOCK_LINEAR_LEN,
