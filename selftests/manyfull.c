@@ -101,7 +101,7 @@ FIXTURE_TEARDOWN(full)
 	if (self->netem)
 		set_netem(NET_VETH, NULL);
 	if (variant->family != AF_UNIX)
-		veth_keeps_order(false);
+		EXPECT_EQ(0, veth_keeps_order(false));
 	ring_wait(&self->ring, 0, 0);
 	EXPECT_TRUE(ring_empty(&self->ring))
 		TH_LOG("a CQE that the test did not expect");
