@@ -50,7 +50,7 @@ mirror zc zc zc
 fq zc zc zc
 tap copied copied copied
 "
-PROGS_SOCKETS="protocols sockmap fallpath"
+PROGS_SOCKETS="protocols sockmap fallpath getproto"
 # seconds that a program may take on one path
 LIMIT=${LIMIT:-300}
 TESTS=${TESTS:-}
