@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 """What relay_check.py and serve_check.py have in common: TAP, and a program that must leave nothing behind."""
 
+import os
 import re
 import signal
 import subprocess
@@ -59,6 +60,14 @@ class Checks:
         return 1 if self.failed else 0
 
 
+def is_ring(fd: Path) -> bool:
+    """Whether a descriptor of another process is a ring's; one that has just been closed is none."""
+    try:
+        return "io_uring" in os.readlink(fd)
+    except FileNotFoundError:
+        return False
+
+
 class Program:
     """A program with a ring, which is told to end at the end, and must do so with status 0."""
 
@@ -74,7 +83,7 @@ class Program:
 
         def ring() -> Path | None:
             for fd in fds.iterdir() if fds.exists() else ():
-                if fd.is_symlink() and "io_uring" in str(fd.readlink()):
+                if is_ring(fd):
                     return fds.parent / "fdinfo" / fd.name
             return None
 
