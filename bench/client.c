@@ -270,8 +270,7 @@ int main(int argc, char **argv)
 		arg++;
 	}
 	if (arg >= argc)
-		fail("usage: client [--instructions] ROW... | --file FILE | --loop SECONDS ROW |"
-		     " --time SECONDS ROW");
+		fail("usage: client [--instructions] ROW... | --file FILE | --loop|--time S ROW");
 	if (mlockall(MCL_CURRENT))
 		fail("mlockall: %m");
 	net_enter();

@@ -22,11 +22,8 @@ TEST_F(vsock, vsock_03_seed_example)
 	SEND(4096);
 	SEND(8200);
 	RECEIVE_ALL();
-	if (stream) {
-		ASSERT_EQ(0, memcmp(self->map, pieces, sizeof(pieces)));
-	} else {
-		ASSERT_EQ(0, memcmp(self->map, messages, sizeof(messages)));
-	}
+	ASSERT_EQ(0, memcmp(self->map, stream ? pieces : messages,
+			    stream ? sizeof(pieces) : sizeof(messages)));
 	ASSERT_EQ(0, memcmp(self->map + PAGE, self->sent, 56));
 	ASSERT_EQ(0, memcmp(self->map + 2 * PAGE, self->sent + 56, 4096 + 8200));
 	ASSERT_EQ(stream ? 2 : 3, self->arg.headers);
