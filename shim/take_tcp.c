@@ -221,11 +221,12 @@ ssize_t io_take_from_tcp(struct io_kbuf_take *take, void *from)
 		goto unlock;
 	}
 	ret = tcp_read_sock(sk, &desc, io_take_actor);
-	if (!ret)
+	if (!ret) {
 		ret = io_take_tcp_nothing(sk);
-	/* who is told of it takes it out */
-	if (ret < 0 && ret == -sk->sk_err)
-		ret = sock_error(sk);
+		/* who is told of it takes it out */
+		if (ret < 0 && ret == -sk->sk_err)
+			ret = sock_error(sk);
+	}
 	tcp->more = tcp_inq(sk) > 0;
 unlock:
 	release_sock(sk);

@@ -139,10 +139,11 @@ static bool by_mapping(struct receiver *r)
 			return by_recv(r);
 		wrong("SO_VM_SOCKETS_MAP_RX: %m");
 	}
-	if (!arg.length)
-		return !(arg.flags & VSOCK_MAP_RX_EOF);
-	look_at_pages(r, at, pages);
-	__atomic_add_fetch(&count->mapped, arg.length, __ATOMIC_RELAXED);
+	if (arg.length) {
+		look_at_pages(r, at, pages);
+		__atomic_add_fetch(&count->mapped, arg.length - arg.copied,
+				   __ATOMIC_RELAXED);
+	}
 	return !(arg.flags & VSOCK_MAP_RX_EOF);
 }
 
