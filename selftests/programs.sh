@@ -12,7 +12,7 @@ PROGS_1="register errors badflush send flush chains options copy formats skip
 	getlimit getrings getgive getinject getinwq
 	vsockopt vsocklay vsockseq vsockzc vsockmem vsockvma vsockvhost"
 PROGS_2="net matrix sockets link gso
-	lifetime ends share inherit reload outside mainline
+	lifetime ends stopped share inherit reload outside mainline
 	meet segments probe mixing cycle batch inject
 	mergelife mergeover fallback many manyfail manyfull shortseg segstream
 	everykind injectmore late getbuf getbufend getfile getlife getpeer getnet

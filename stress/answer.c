@@ -121,6 +121,15 @@ static bool may_be_invalid(const struct request *req)
 	       req->stream->link != NET_LO;
 }
 
+/*
+ * A stop interrupts a worker of io-wq that waits in a socket, and io-wq takes that for
+ * the end, as with mainline's SEND.
+ */
+static bool was_stopped(void)
+{
+	return __atomic_load_n(&common->stopped[me], __ATOMIC_ACQUIRE);
+}
+
 /* May a send end like this that was neither refused nor part of a broken chain? */
 static bool is_right(const struct ring *r, const struct request *req, __s32 res)
 {
@@ -131,7 +140,7 @@ static bool is_right(const struct ring *r, const struct request *req, __s32 res)
 		return res == req->want || (req->cancelled &&
 		       (res == -ECANCELED || res == -EFAULT));
 	if (res == -ECANCELED || res == -EINTR)
-		return req->cancelled;
+		return req->cancelled || (res == -EINTR && was_stopped());
 	if (s->local && !req->fallback)
 		return res == -EOPNOTSUPP || (res == -ENOTSOCK && s->net.tx < 0);
 	if (res == (int)req->whole)
@@ -156,7 +165,7 @@ static bool is_right(const struct ring *r, const struct request *req, __s32 res)
 	if (res == -EPIPE || res == -ECONNRESET)
 		return s->ends;
 	return res > 0 && res < (int)req->whole &&
-	       (!req->waitall || req->cancelled || s->ends);
+	       (!req->waitall || req->cancelled || s->ends || was_stopped());
 }
 
 static void check_send(struct ring *r, const struct request *req, __s32 res)
@@ -167,6 +176,9 @@ static void check_send(struct ring *r, const struct request *req, __s32 res)
 		right = res == (req->kind == KIND_REFUSED ? req->want : -ECANCELED);
 	else
 		right = is_right(r, req, res);
+	/* whether TCP has given up */
+	if (!right && req->stream)
+		stream_tell(req->stream);
 	if (!right)
 		wrong_of(r, "a send of %u bytes%s%s%s%s%s%s%s%s%s ended with %d",
 			 req->len, req->nr_many ? " in many" : "",

@@ -133,6 +133,7 @@ static void end_victim(struct victim *v, struct rnd *rnd, enum how how)
 	unsigned int ms = rnd_between(rnd, 50, 1000);
 
 	if (how == HOW_STOP_KILL || how == HOW_STOP_GO_KILL) {
+		__atomic_store_n(&common->stopped[me], true, __ATOMIC_RELEASE);
 		kill(v->pid, SIGSTOP);
 		receive_for(v, rnd, ms);
 	}
@@ -164,6 +165,7 @@ static void receive_rest(struct victim *v)
 static bool start_victim(struct victim *v, struct rnd *rnd, unsigned int nr)
 {
 	*v->how = NR_HOWS;
+	common->stopped[me] = false;
 	v->seed = rnd_next(rnd);
 	v->received = 0;
 	v->ended = false;

@@ -71,6 +71,8 @@ struct common {
 	int phase;
 	__u64 seed;
 	pid_t pids[MAX_PROCS];
+	/* the process that it keeps has been stopped, and may go on */
+	bool stopped[MAX_PROCS];
 	struct counts counts[MAX_PROCS];
 };
 

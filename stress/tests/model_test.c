@@ -135,6 +135,32 @@ static void more_than_asked(void)
 	say(t.r, t.first->id, t.first->len + 1, 0);
 }
 
+/* The second of two that are linked, when the first was sent in part. */
+static void part_of_a_chain(bool stopped)
+{
+	struct worker *w = new_worker();
+	struct ring *r = &w->rings[0];
+	struct request *first = add_send(w, 0, false);
+	struct request *second = add_send(w, 0, true);
+
+	link_requests(first, second);
+	first->waitall = true;
+	shared.stopped[me] = stopped;
+	model_submitted(r, false);
+	say(r, first->id, 1000, 0);
+	say(r, second->id, -ECANCELED, 0);
+}
+
+static void part_once_stopped(void)
+{
+	part_of_a_chain(true);
+}
+
+static void part_without_a_reason(void)
+{
+	part_of_a_chain(false);
+}
+
 static void broken_chain_goes_on(void)
 {
 	struct worker *w = new_worker();
@@ -164,6 +190,7 @@ static void flushed_too_many(void)
 TEST(right_is_no_fault)
 {
 	EXPECT_EQ(NULL, said_by(right));
+	EXPECT_EQ(NULL, said_by(part_once_stopped));
 }
 
 TEST(notification_early)
@@ -202,6 +229,7 @@ TEST(request_with_wrong_result)
 {
 	EXPECT_SAYS(request_fails, "ended with -5");
 	EXPECT_SAYS(more_than_asked, "ended with 5001");
+	EXPECT_SAYS(part_without_a_reason, "waitall, linked ended with 1000");
 	EXPECT_SAYS(broken_chain_goes_on, "broken ended with 5000");
 	EXPECT_SAYS(flushed_too_many, "an update flushed 2 notifiers, not 1");
 }
