@@ -18,8 +18,6 @@
 #define KCOV		"/sys/kernel/debug/kcov"
 #define KCOV_FD		201
 #define AREA_WORDS	(32 << 10)
-/* x86: modules are behind this, what is built in before */
-#define MODULES_BEGIN	0xffffffffc0000000ULL
 
 static struct area {
 	int fd;
@@ -106,6 +104,7 @@ unsigned int cover_take(void)
 	return nr;
 }
 
+/* The number in a file; with @name the address of a symbol. */
 static __u64 number_in(const char *path, const char *name)
 {
 	FILE *file = fopen(path, "r");
@@ -116,7 +115,7 @@ static __u64 number_in(const char *path, const char *name)
 	while (file && !number && fgets(line, sizeof(line), file)) {
 		n = sscanf(line, "%llx %*s %127s", &value, symbol);
 		if (!name || (n == 2 && !strcmp(symbol, name)))
-			number = strtoull(line, NULL, 16);
+			number = strtoull(line, NULL, name ? 16 : 0);
 	}
 	if (file)
 		fclose(file);
@@ -130,13 +129,14 @@ static int compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+/* Those from @from to @to, or all others, as offsets from @base. */
 static void print_part(const char *name, const __u64 *pcs, unsigned int nr,
-		       __u64 from, __u64 to, __u64 base)
+		       __u64 from, __u64 to, bool inside, __u64 base)
 {
 	unsigned int i, shown = 0;
 
 	for (i = 0; i < nr && base; i++) {
-		if (pcs[i] < from || pcs[i] >= to)
+		if ((pcs[i] >= from && pcs[i] < to) != inside)
 			continue;
 		printf(shown % 12 ? " " : "%s# cover %s ", shown ? "\n" : "", name);
 		printf("%llx", (unsigned long long)(pcs[i] - base));
@@ -151,6 +151,8 @@ static void print_part(const char *name, const __u64 *pcs, unsigned int nr,
  */
 void cover_print(void)
 {
+	__u64 begin = number_in("/sys/module/" MODULE "/sections/.text", NULL);
+	__u64 end = begin + number_in("/sys/module/" MODULE "/coresize", NULL);
 	__u64 *pcs = calloc(MAX_PCS, sizeof(*pcs));
 	unsigned int i, nr = 0;
 
@@ -160,9 +162,8 @@ void cover_print(void)
 	if (!nr)
 		return;
 	qsort(pcs, nr, sizeof(*pcs), compare);
-	print_part(MODULE, pcs, nr, MODULES_BEGIN, -1ULL,
-		   number_in("/sys/module/" MODULE "/sections/.text", NULL));
-	print_part("vmlinux", pcs, nr, 0, MODULES_BEGIN,
+	print_part(MODULE, pcs, nr, begin, end, true, begin);
+	print_part("vmlinux", pcs, nr, begin, end, false,
 		   number_in("/proc/kallsyms", "_text"));
 	free(pcs);
 }

@@ -87,6 +87,11 @@ class Coverage(unittest.TestCase):
                                   (("rust/ring.rs", 4), False), (("rust/ring.rs", 5), False)])
         self.assertEqual(coverage.table(lines)[1].split(), ["1", "3", "rust/ring.rs:", "4-5"])
 
+    def test_tests_are_no_code(self) -> None:
+        """coverage: what only KUnit runs isn't looked for"""
+        self.assertTrue(coverage.is_test("rust/notifier/tests.rs", 7))
+        self.assertFalse(coverage.is_test("rust/notifier.rs", 70))
+
     def test_ranges(self) -> None:
         """coverage: lines are told in ranges"""
         self.assertEqual(coverage.ranges({7, 1, 3, 2}), "1-3, 7")
