@@ -159,11 +159,7 @@ static void send_packet(struct __test_metadata *_metadata,
 	self->at += len;
 }
 
-/*
- * The host's answer to a request: whatever else it sends before is credit. What comes
- * from another port belongs to the test before this: its guest went without a word,
- * and eight seconds later the host resets the connection to that CID.
- */
+/* The host's answer to a request; before it comes credit, or a reset of the test before. */
 static void wait_for(struct __test_metadata *_metadata,
 		     FIXTURE_DATA(vhost) *self, __u16 op)
 {
@@ -176,8 +172,7 @@ static void wait_for(struct __test_metadata *_metadata,
 			TH_LOG("the host doesn't answer");
 		hdr = (void *)(self->mem + IN_AT + head * IN_LEN);
 		ASSERT_EQ(GUEST_CID, hdr->dst_cid);
-		ASSERT_FALSE(hdr->src_port == self->port &&
-			     hdr->op == VIRTIO_VSOCK_OP_RST);
+		ASSERT_FALSE(hdr->src_port == self->port && hdr->op == VIRTIO_VSOCK_OP_RST);
 	} while (hdr->src_port != self->port || hdr->op != op);
 }
 
