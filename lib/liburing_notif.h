@@ -165,7 +165,7 @@ static inline int io_uring_notif_syscall_ring(struct io_uring *ring, unsigned in
 /*
  * Ask what the kernel can do; needs no ring, and loads the module. 0, or what
  * io_uring_notif_advice() explains: -ENOSYS for a kernel without slots,
- * -EOPNOTSUPP for one with them whose module is missing. @caps is all zero then.
+ * -EOPNOTSUPP without the module. @caps is all zero then.
  */
 static inline int io_uring_notif_query(struct io_uring_notif_caps *caps)
 {
@@ -207,7 +207,7 @@ static inline const char *io_uring_notif_advice(int error)
 	case ENOSYS:
 		return "this kernel has no notification slots: boot one, or use SEND_ZC";
 	case EOPNOTSUPP:
-		return "the kernel lacks only the module: modprobe io_uring_notif";
+		return "no module: modprobe io_uring_notif; is io_uring disabled here?";
 	case EPERM:
 	case EACCES:
 		return "io_uring is not allowed here: /proc/sys/kernel/io_uring_disabled";

@@ -37,7 +37,8 @@ static const char usage_text[] =
 "  --bytes N           bytes in a request, and in a datagram (8192)\n"
 "  --batch N           requests in a submission (16)\n"
 "  --per-notif N       slot mode: requests that share a notification (32)\n"
-"  --buffers KIND      registered or plain, but of copy (registered)\n";
+"  --buffers KIND      registered or plain (registered); copy sends\n"
+"                      plain ones always\n";
 
 static int bad_usage(const char *what)
 {

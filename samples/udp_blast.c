@@ -5,7 +5,7 @@
  * buffer back.
  *
  *	cc -D_GNU_SOURCE -I<project>/lib -o udp_blast udp_blast.c -luring
- *	udp_blast ADDR PORT [SECONDS]		where somebody receives
+ *	udp_blast ADDR PORT [SECONDS]		where somebody receives (5)
  */
 #include "liburing_notif.h"
 

@@ -7,7 +7,7 @@
  *	vsock_rx --mode client [--zerocopy] [--rx PAGES] [--cid CID] [--port PORT]
  *
  * --tx and --rx are how much one call sends and receives. The default peer is this
- * machine itself; a guest's host is --cid 2.
+ * machine itself; a guest's host is --cid 2. Without options: 64 MB, 64 pages, port 1234.
  */
 #include <err.h>
 #include <errno.h>

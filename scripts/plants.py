@@ -41,7 +41,7 @@ COMPLAINT = "the kernel complained"
 STRESS = ("stress", "MINUTES=1", "SEED=1")
 PLANTS = (
     Plant("missing-reference", "an skb has the pages of a notifier without a reference to it",
-          "rust/sys/ubuf.rs", "        self.notifier().refcnt().inc();\n", "", ("test", "TESTS=contract_03_waits")),
+          "rust/sys/ubuf.rs", "        self.notifier().refcnt().inc();\n", "", ("test", "TESTS=kunit")),
     Plant("kept-reference", "what a link is replaced by keeps the old one's notifiers",
           "rust/sys/link.rs", "            complete_link(carried, true);\n", "", ("test", "TESTS=kunit")),
     Plant("lost-flush", "a request whose pages are accounted loses its flush flag",

@@ -10,7 +10,7 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parent.parent.parent
 CLAUSES = 17
 NAME = re.compile(r"\bcontract_(\d\d)_\w+")
-DEFINED = re.compile(r"^TEST(?:_F|_SIGNAL)?\((?:\w+, )?(contract_\d\d_\w+)", re.M)
+DEFINED = re.compile(r"^TEST(?:_F|_F_TIMEOUT|_SIGNAL)?\((?:\w+, )?(contract_\d\d_\w+)", re.M)
 
 
 def defined() -> set[str]:

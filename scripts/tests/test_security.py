@@ -10,7 +10,7 @@ PAGE = PROJECT / "Documentation/security.rst"
 # "program: ``test``, ``test``", up to the next program or the end of the sentence
 PROGRAM = re.compile(r"\b(\w+): ((?:``(?:security|contract)_\w+``,?\s*)+)")
 NAME = re.compile(r"``((?:security|contract)_\w+)``")
-DEFINED = re.compile(r"^TEST(?:_F|_SIGNAL)?\((?:\w+, )?((?:security|contract)_\w+)\)", re.M)
+DEFINED = re.compile(r"^TEST(?:_F|_F_TIMEOUT|_SIGNAL)?\((?:\w+, )?((?:security|contract)_\w+)[,)]", re.M)
 
 
 def defined(program: str) -> set[str]:

@@ -43,7 +43,7 @@ impl Default for Options {
 pub struct Sent<B> {
     /// The buffer.
     pub buf: B,
-    /// How many bytes of it were sent: all on a socket of its own kind, or why not.
+    /// How many of its bytes were sent, or the error.
     pub result: io::Result<usize>,
 }
 

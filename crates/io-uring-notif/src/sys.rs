@@ -213,7 +213,7 @@ pub fn query() -> io::Result<Caps> {
 pub fn advice(error: &io::Error) -> &'static str {
     match error.raw_os_error() {
         Some(libc::ENOSYS) => "this kernel has no notification slots: boot one, or use SEND_ZC",
-        Some(libc::EOPNOTSUPP) => "the kernel lacks only the module: modprobe io_uring_notif",
+        Some(libc::EOPNOTSUPP) => "no module: modprobe io_uring_notif; is io_uring disabled here?",
         Some(libc::EPERM | libc::EACCES) => "io_uring is not allowed here: /proc/sys/kernel/io_uring_disabled",
         Some(libc::EBUSY) => "the ring has slots already: unregister them first",
         Some(libc::EINVAL) => "no slots in this kernel, or an unknown flag: query what it has",
