@@ -22,7 +22,7 @@ from common import PROJECT, Fail, cache_dir, log
 PREFIX = "# cover "
 MODULE = "io_uring_notif"
 # From there on a file of rust/ has only tests, which run as the module is loaded
-TESTS = re.compile(r"^#\[cfg\(CONFIG_IO_URING_NOTIF_KUNIT_TEST\)\]$", re.M)
+TESTS = re.compile(r"^#\[(cfg\(CONFIG_IO_URING_NOTIF_KUNIT_TEST\)\]$|kunit_tests\()", re.M)
 TESTING = "rust/sys/testing.rs"
 KEEP = 20
 
