@@ -155,7 +155,7 @@ def buildable(kbuild: str, folder: Path) -> str:
         there = [o for o in found[2].split() if any((folder / o).with_suffix(s).exists() for s in (".c", ".rs"))]
         return f"{found[1]} {' '.join(there)}\n" if there else ""
 
-    return re.sub(r"^(obj-\S+ [+:]=) (.*)\n", line, kbuild, flags=re.M)
+    return re.sub(r"^(obj-\S+ [+:]=) (.*)\n", line, kbuild, flags=re.M).rstrip("\n") + "\n"
 
 
 def insert(path: Path, after: str, line: str) -> None:
