@@ -235,6 +235,7 @@ void exec_enter(const struct op *op)
 	struct io_uring_getevents_arg arg = { .ts = (unsigned long)&ts };
 	unsigned int flags = op->a[2], nr = op->a[0], wait = op->a[1];
 	unsigned int mine;
+	bool rewinds;
 
 	child_lock();
 	if (!ring->open) {
@@ -242,21 +243,26 @@ void exec_enter(const struct op *op)
 		return;
 	}
 	mine = queued(ring);
+	rewinds = ring->setup & IORING_SETUP_SQ_REWIND;
 	/* what is submitted twice would be answered twice */
-	if (nr == ~0U || (ring->setup & IORING_SETUP_SQ_REWIND && nr > mine))
+	if (nr == ~0U || (rewinds && nr > mine))
 		nr = mine;
 	if (ring->setup & IORING_SETUP_SQPOLL &&
 	    *ring->sq_flags & IORING_SQ_NEED_WAKEUP)
 		flags |= IORING_ENTER_SQ_WAKEUP;
-	child_unlock();
+	/* the other thread would put its own where the kernel reads these from */
+	if (!rewinds)
+		child_unlock();
 	if (ring->registered)
 		flags |= IORING_ENTER_REGISTERED_RING;
-	/* nobody waits without a limit; who polls does, for ever */
+	/* nobody waits without a limit, or with the lock; who polls does, for ever */
 	if ((flags & IORING_ENTER_GETEVENTS && !(flags & IORING_ENTER_EXT_ARG)) ||
-	    ring->setup & IORING_SETUP_IOPOLL)
+	    ring->setup & IORING_SETUP_IOPOLL || rewinds)
 		wait = 0;
 	syscall(__NR_io_uring_enter, ring->fd, nr, wait, flags, &arg,
 		flags & IORING_ENTER_EXT_ARG ? sizeof(arg) : 0);
+	if (rewinds)
+		child_unlock();
 	if (op->a[4] & 1)
 		return;
 	child_lock();
