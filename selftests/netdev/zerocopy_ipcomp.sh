@@ -46,7 +46,7 @@ fi
 # once, so that what is allocated for good is there; mode 2 is registered buffers
 send()
 {
-	ip netns exec "$ns2" "$BIN_RX" -4 -t 4 -C 1 -S $SADDR -D $DADDR -r udp \
+	ip netns exec "$ns2" "$BIN_RX" -4 -s 8000 -t 4 -C 1 -S $SADDR -D $DADDR -r udp \
 		>/dev/null &
 	sleep 0.5
 	ip netns exec "$ns1" "$BIN_TX" -4 -m 2 -s 8000 -n 32 -t 2 -D $DADDR udp 2>&1 |
