@@ -131,6 +131,32 @@ TEST_F(vsock, vsock_08_credit_as_recv)
 	close(rx);
 }
 
+/* Pages that come one by one may be put together, yet never hold back half a buffer. */
+TEST_F(vsock, vsock_08_credit_of_a_small_buffer)
+{
+	const unsigned int room = 8;
+	unsigned int i;
+
+	close_connection(self);
+	ASSERT_EQ(0, vsock_pair_of(variant->type, room * PAGE, &self->tx,
+				   &self->rx));
+	ASSERT_EQ(0, vsock_opt_in(self->rx));
+	self->map = map_socket(self->rx, MAP_LEN);
+	ASSERT_NE(MAP_FAILED, (void *)self->map);
+	ASSERT_EQ(room, send_pages(self->tx, self->sent));
+	for (i = 0; i < room; i++) {
+		unsigned int page;
+
+		for (page = 0; page < room / 4; page++) {
+			ASSERT_EQ(0, map_rx(self->rx, self->map, 2 * PAGE, 0,
+					    &self->arg));
+			ASSERT_EQ(PAGE, self->arg.length);
+		}
+		ASSERT_LE(1, send_pages(self->tx, self->sent))
+			TH_LOG("%u of %u pages are free", room / 4, room);
+	}
+}
+
 /* recv(), MSG_PEEK and this call count the same bytes. */
 TEST_F(vsock, vsock_02_after_partial_recv)
 {
