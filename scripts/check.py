@@ -190,6 +190,10 @@ class Checks:
         vsock = self.c_sources(("vsock/shim/*.[ch]",), {"EXPORT_SYMBOL": "a static key is defined by a macro"})
         return self.c_sources(("shim/[!t]*.[ch]", "shim/ta*.[ch]", "shim/to*.[ch]"), {}) + trace + vsock
 
+    def module(self) -> str:
+        """The Rust, for its comments' lines, which rustfmt leaves alone, and help texts: the mails of the series have both."""
+        return self.c_sources(("rust/**/*.rs", "vsock/rust/**/*.rs", "Kconfig", "vsock/Kconfig"), {})
+
     def programs(self) -> str:
         """The C that runs on it."""
         return self.c_sources(("selftests/**/*.[ch]", "bench/*.[ch]", "stress/**/*.[ch]", "fuzz/*.[ch]"), TEST_IGNORED)
@@ -284,6 +288,7 @@ def main() -> None:
     checks.run("sparse", checks.sparse)
     checks.run("checkpatch of patches/", checks.patches)
     checks.run("checkpatch of shim/", checks.shim)
+    checks.run("checkpatch of rust/ and Kconfig", checks.module)
     checks.run("checkpatch of selftests/, bench/, stress/ and fuzz/", checks.programs)
     checks.run("shellcheck", checks.shellcheck)
     checks.run("mypy --strict", checks.python)

@@ -2,8 +2,8 @@
 
 //! The argument of `SO_VM_SOCKETS_MAP_RX`: a `struct vsock_map_rx`, or an address.
 //!
-//! A program may know less of the structure than we do, down to `length`: what it doesn't give is 0,
-//! and it isn't told. It may know more if that's 0, and it stays 0.
+//! A program may know less of the structure than we do, down to `length`: what it doesn't give is
+//! 0, and it isn't told. It may know more if that's 0, and it stays 0.
 
 use crate::{
     plan::Totals,

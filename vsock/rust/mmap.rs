@@ -8,11 +8,11 @@ use kernel::{
     prelude::*, //
 };
 
-/// Sets a mapping up: nobody can write to it, and it stays where it is and as large as it is, in the
-/// program that made it.
+/// Sets a mapping up: nobody can write to it, and it stays where it is and as large as it is, in
+/// the program that made it.
 ///
-/// Fails with `EPERM` if it is to be writable or executable, `EINVAL` if it has no room for headers and
-/// a page of data or doesn't start at 0, `ENOMEM`.
+/// Fails with `EPERM` if it is to be writable or executable, `EINVAL` if it has no room for headers
+/// and a page of data or doesn't start at 0, `ENOMEM`.
 pub(crate) fn set_up(mapping: &NewMapping<'_>) -> Result {
     let vma = mapping.vma();
 

@@ -67,8 +67,8 @@ unsafe extern "C" fn mmap(
 
 /// # Safety
 ///
-/// `vsk` must be valid with its `sk_lock` held, and `opt` be for nobody else, both as long as we are
-/// here.
+/// `vsk` must be valid with its `sk_lock` held, and `opt` be for nobody else, both as long as we
+/// are here.
 unsafe extern "C" fn receive(
     vsk: *mut bindings::vsock_sock,
     opt: *mut bindings::sockopt_t,

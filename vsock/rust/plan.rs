@@ -2,9 +2,9 @@
 
 //! Which bytes of a queue go to which page of a mapping.
 //!
-//! The plan is the headers that the program gets, from the first byte of the queue on: each says how
-//! many bytes come next, and whether they are copied or their pages mapped. Its data starts on a page
-//! of its own, so that the headers also say which page that is.
+//! The plan is the headers that the program gets, from the first byte of the queue on: each says
+//! how many bytes come next, and whether they are copied or their pages mapped. Its data starts on
+//! a page of its own, so that the headers also say which page that is.
 
 use kernel::{
     bindings,

@@ -2,8 +2,8 @@
 
 //! A receive: its order, and what becomes of it if it fails.
 //!
-//! The queue is only read until the program has all that it gets, its answer included. So a call that
-//! fails has taken nothing, and all that has to be undone is the mapping.
+//! The queue is only read until the program has all that it gets, its answer included. So a call
+//! that fails has taken nothing, and all that has to be undone is the mapping.
 
 use crate::{
     args::{

@@ -7,8 +7,8 @@
 //!
 //! Policy, without `unsafe`: [`plan`] (which bytes go to which page), [`receive`] (the order of a
 //! call, and what becomes of it if it fails), [`args`] (the argument of the call), [`mmap`] (what a
-//! mapping is like). It stands on [`sys`], the abstractions over sockets and mappings; [`ops`] is what
-//! vsock calls.
+//! mapping is like). It stands on [`sys`], the abstractions over sockets and mappings; [`ops`] is
+//! what vsock calls.
 //!
 //! C header: [`net/vmw_vsock/maprx/shim/map_rx.h`](srctree/net/vmw_vsock/maprx/shim/map_rx.h)
 

@@ -86,8 +86,8 @@ impl Argument<'_> {
 
     /// Answers, from the first byte on. Fails with `EFAULT`.
     ///
-    /// The length stays: it would be written after data was taken, and that can fail. What is behind
-    /// `bytes` was 0.
+    /// The length stays: it would be written after data was taken, and that can fail. What is
+    /// behind `bytes` was 0.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result {
         // SAFETY: As in `source()`. It's written to, as a `getsockopt()` does.
         let dest = unsafe { IovIterDest::from_raw(&raw mut (*self.opt).iter_out) };

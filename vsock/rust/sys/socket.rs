@@ -42,8 +42,8 @@ pub(crate) struct Socket<'a> {
 impl<'a> Socket<'a> {
     /// # Safety
     ///
-    /// `vsk` must be valid, with its `sk_lock` held by this task, as long as the result is there, of
-    /// which there must be no other.
+    /// `vsk` must be valid, with its `sk_lock` held by this task, as long as the result is there,
+    /// of which there must be no other.
     pub(crate) unsafe fn assume(vsk: *mut bindings::vsock_sock) -> Self {
         // INVARIANT: That's what the caller promises.
         Self {
@@ -57,8 +57,8 @@ impl<'a> Socket<'a> {
         self.vsk
     }
 
-    /// What can be received. Fails as `recv()` does, and with `EOPNOTSUPP` for a socket whose packets
-    /// somebody else receives, or whose transport can't have them mapped.
+    /// What can be received. Fails as `recv()` does, and with `EOPNOTSUPP` for a socket whose
+    /// packets somebody else receives, or whose transport can't have them mapped.
     pub(crate) fn state(&self) -> Result<State> {
         // SAFETY: By the type invariants the socket is valid and locked.
         match unsafe { bindings::vsock_map_rx_state(self.vsk) } {
@@ -89,8 +89,8 @@ impl<'a> Socket<'a> {
         unsafe { bindings::vsock_map_rx_messages(self.vsk) }
     }
 
-    /// Locks the part of a mapping of this socket that starts at `address` and has `length` bytes, 0:
-    /// all to its end. There is one at a time.
+    /// Locks the part of a mapping of this socket that starts at `address` and has `length` bytes,
+    /// 0: all to its end. There is one at a time.
     ///
     /// Fails with `EINVAL` if there's no such thing, or not a page for headers and one for data.
     pub(crate) fn window(&mut self, address: usize, length: usize) -> Result<Window<'_, 'a>> {

@@ -119,8 +119,8 @@ impl<'a, 's> Window<'a, 's> {
     ///
     /// `headers` must be those of a window.
     unsafe fn slice(headers: &mut NonNull<Header>) -> &mut [Header] {
-        // SAFETY: By the window's invariants it is a page of the mapping's, where that many fit. The
-        // mapping has it until it goes itself, for which its VMA is locked, or until
+        // SAFETY: By the window's invariants it is a page of the mapping's, where that many fit.
+        // The mapping has it until it goes itself, for which its VMA is locked, or until
         // `vsock_map_rx_headers()` is called again: by this window, as there's no other, whose
         // `headers` are borrowed. Nobody writes to the page but we; the program that may have it
         // mapped can only read.
@@ -129,8 +129,8 @@ impl<'a, 's> Window<'a, 's> {
 
     /// Places the page of headers, and the pages that the first `nr` of them tell of.
     ///
-    /// Returns how many pages were placed, that of the headers included, and why not all were: `ENOMEM`,
-    /// or `EBUSY` if there was something.
+    /// Returns how many pages were placed, that of the headers included, and why not all were:
+    /// `ENOMEM`, or `EBUSY` if there was something.
     pub(crate) fn place(&mut self, nr: u32) -> (u32, Result) {
         if self.headers.is_none() || nr as usize > HEADERS {
             return (0, Err(EINVAL));
