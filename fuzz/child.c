@@ -113,7 +113,7 @@ static void exec_sleep(const struct op *op)
 	if (op->a[0] & 1)
 		sched_yield();
 	else
-		usleep(op->a[1] % 64 * 50);
+		usleep(op->a[1] % 64 * 50 * (op->times ?: 1));
 }
 
 /* Run it. Returns how many of the following it has given to somebody else. */

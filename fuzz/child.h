@@ -51,6 +51,7 @@ enum socket_kind {
 	SOCKET_NIC_DEAF,
 	SOCKET_UDP_NIC,
 	SOCKET_UDP_DUMMY,
+	SOCKET_TCP_NIC,		/* to a socket of ours, if that can be made */
 	SOCKET_VSOCK,
 	SOCKET_UNIX,
 	SOCKET_UNIX_DGRAM,
@@ -59,6 +60,8 @@ enum socket_kind {
 	SOCKET_PACKET,
 	FILE_PIPE,
 	FILE_MEMORY,
+	FILE_DIRECT,		/* the same, not by way of the page cache */
+	FILE_FOLDER,
 	FILE_EVENT,
 	FILE_EPOLL,
 	FILE_RING,
@@ -142,6 +145,7 @@ void check_cqe(struct ring *ring, const struct io_uring_cqe *cqe, bool large);
 void exec_ring(const struct op *op);
 void exec_enter(const struct op *op);
 void ring_close(struct ring *ring);
+void ring_remap(struct ring *ring, const struct io_uring_params *p);
 void ring_reap(struct ring *ring);
 int ring_map(struct ring *ring);
 void ring_unmap(struct ring *ring);

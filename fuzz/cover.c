@@ -17,7 +17,8 @@
 
 #define KCOV		"/sys/kernel/debug/kcov"
 #define KCOV_FD		201
-#define AREA_WORDS	(32 << 10)
+/* a table of slots takes more than 32768 */
+#define AREA_WORDS	(512 << 10)
 
 static struct area {
 	int fd;

@@ -77,6 +77,28 @@ static void make_register2(struct arg *arg, bool files)
 	arg->nr = sizeof(*reg);
 }
 
+/* All of the data so many times: that can be registered. */
+static void make_whole(struct arg *arg, unsigned int nr)
+{
+	struct iovec *iov = scratch(nr * sizeof(*iov));
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		iov[i] = (struct iovec){ DATA, DATA_LEN };
+	arg->p = iov;
+	arg->nr = nr;
+}
+
+/* All that ring @nr has. */
+static void make_clone_of(struct arg *arg, unsigned int nr)
+{
+	struct io_uring_clone_buffers *clone = arg->p;
+
+	*clone = (struct io_uring_clone_buffers){
+		.src_fd = child.rings[nr % NR_RINGS].fd,
+	};
+}
+
 /* A table of so many entries without a buffer. */
 static void make_empty(struct arg *arg, unsigned int nr)
 {
@@ -326,26 +348,6 @@ static void make(struct arg *arg, unsigned int opcode)
 	}
 }
 
-/* What the kernel has made of its size; where it lives now. */
-static void remap(struct ring *ring, const struct io_uring_params *p)
-{
-	if (ring->setup & IORING_SETUP_NO_MMAP) {
-		/* what was ours is the ring's no more */
-		ring->wild = true;
-		ring->open = false;
-		if (!ring->registered)
-			close(ring->fd);
-		return;
-	}
-	ring_unmap(ring);
-	ring->p.sq_entries = p->sq_entries;
-	ring->p.cq_entries = p->cq_entries;
-	ring->p.sq_off = p->sq_off;
-	ring->p.cq_off = p->cq_off;
-	if (ring_map(ring))
-		ring_close(ring);
-}
-
 void exec_register(const struct op *op)
 {
 	struct ring *ring = &child.rings[op->ring % NR_RINGS];
@@ -365,6 +367,10 @@ void exec_register(const struct op *op)
 	make(&arg, opcode);
 	if (opcode == IORING_REGISTER_BUFFERS2 && op->a[3])
 		make_empty(&arg, op->a[3]);
+	if (opcode == IORING_REGISTER_BUFFERS && op->a[3])
+		make_whole(&arg, 1 + (op->a[3] - 1) % 8);
+	if (opcode == IORING_REGISTER_CLONE_BUFFERS && op->a[3])
+		make_clone_of(&arg, op->a[3] - 1);
 	if (op->a[1] == 1)
 		arg.p = (void *)op->a[2];
 	if (op->a[1] == 2)
@@ -387,5 +393,5 @@ void exec_register(const struct op *op)
 	if (!ret && opcode == IORING_REGISTER_QUERY && !op->a[1])
 		check_query(&arg);
 	if (!ret && opcode == IORING_REGISTER_RESIZE_RINGS)
-		remap(ring, arg.p);
+		ring_remap(ring, arg.p);
 }

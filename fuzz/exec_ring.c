@@ -149,6 +149,26 @@ static bool is_large(const struct ring *ring, const struct io_uring_sqe *sqe)
 		sqe->opcode == IORING_OP_URING_CMD128);
 }
 
+/* What the kernel has made of its size; where it lives now. */
+void ring_remap(struct ring *ring, const struct io_uring_params *p)
+{
+	if (ring->setup & IORING_SETUP_NO_MMAP) {
+		/* what was ours is the ring's no more */
+		ring->wild = true;
+		ring->open = false;
+		if (!ring->registered)
+			close(ring->fd);
+		return;
+	}
+	ring_unmap(ring);
+	ring->p.sq_entries = p->sq_entries;
+	ring->p.cq_entries = p->cq_entries;
+	ring->p.sq_off = p->sq_off;
+	ring->p.cq_off = p->cq_off;
+	if (ring_map(ring))
+		ring_close(ring);
+}
+
 static void put_sqe(struct ring *ring, unsigned int tail,
 		    const struct io_uring_sqe *sqe)
 {

@@ -24,15 +24,21 @@ static void put(unsigned int nr, int fd)
 	*to = fd;
 }
 
-static void loopback(unsigned int nr, int family, int type, struct pair_opts opts)
+static void pair(unsigned int nr, enum net_link link, int family, int type,
+		 struct pair_opts opts)
 {
 	struct pair p;
 
-	if (pair_open(&p, NET_LO, family, type, opts))
+	if (pair_open(&p, link, family, type, opts))
 		return;
 	put(nr, p.tx);
 	put(nr + 1, p.rx);
 	child.names[nr % NR_FDS] = p.to;
+}
+
+static void loopback(unsigned int nr, int family, int type, struct pair_opts opts)
+{
+	pair(nr, NET_LO, family, type, opts);
 }
 
 /* To the process in the other namespace, or to nobody behind the dummy. */
@@ -96,11 +102,30 @@ static void listening(unsigned int nr)
 	put(nr, fd);
 }
 
+static int open_direct(void)
+{
+	int fd = memfd_create("fuzz", 0), direct;
+	char path[32];
+
+	if (fd < 0 || ftruncate(fd, DATA_LEN))
+		return fd;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	direct = open(path, O_RDWR | O_DIRECT);
+	close(fd);
+	return direct;
+}
+
 static void open_file(unsigned int nr, enum socket_kind kind)
 {
 	int fd;
 
 	switch (kind) {
+	case FILE_DIRECT:
+		put(nr, open_direct());
+		break;
+	case FILE_FOLDER:
+		put(nr, open("/proc", O_RDONLY | O_DIRECTORY));
+		break;
 	case FILE_MEMORY:
 		fd = memfd_create("fuzz", 0);
 		if (fd >= 0 && ftruncate(fd, DATA_LEN))
@@ -164,6 +189,11 @@ void exec_socket(const struct op *op)
 		break;
 	case SOCKET_UDP_DUMMY:
 		outside(nr, SOCK_DGRAM, NET_DUMMY, SINK_DEAF);
+		break;
+	case SOCKET_TCP_NIC:
+		/* who has no right to the other namespace can't come back from it */
+		if (!is_limited(me))
+			pair(nr, NET_NIC, AF_INET, SOCK_STREAM, usual);
 		break;
 	case SOCKET_VSOCK:
 		vsock(nr);

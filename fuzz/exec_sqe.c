@@ -156,20 +156,27 @@ static void spoil_dgram(struct io_uring_dgram *one)
 
 static struct io_uring_dgram *make_dgrams(unsigned int nr)
 {
+	/* with all that there may be in them hardly any gets to its end */
+	const bool plain = rnd_one_in(&aux, 2);
 	struct io_uring_dgram *dgrams;
 	unsigned int bad, i;
 
 	/* one that is too many is read by nobody */
 	if (nr > IORING_MAX_SEND_ZC_MANY)
 		nr = IORING_MAX_SEND_ZC_MANY;
-	bad = rnd_one_in(&aux, 6) ? rnd_below(&aux, nr) : nr;
+	bad = !plain && rnd_one_in(&aux, 6) ? rnd_below(&aux, nr) : nr;
 	dgrams = scratch((nr ?: 1) * sizeof(*dgrams));
 	memset(dgrams, 0, nr * sizeof(*dgrams));
 	for (i = 0; i < nr; i++) {
 		struct io_uring_dgram *one = &dgrams[i];
 
-		one->len = rnd_size(&aux, rnd_one_in(&aux, 8) ? 65507 : 2000);
-		one->addr = (unsigned long)DATA + rnd_below(&aux, DATA_LEN);
+		one->len = rnd_one_in(&aux, 16) ? 0 :
+			   rnd_size(&aux, !plain && rnd_one_in(&aux, 8) ? 65507 :
+				    2000);
+		one->addr = (unsigned long)DATA +
+			    rnd_below(&aux, plain ? DATA_LEN - 2000 : DATA_LEN);
+		if (plain)
+			continue;
 		if (rnd_one_in(&aux, 4)) {
 			one->name = (unsigned long)&child.names[rnd_below(&aux, NR_FDS)];
 			one->name_len = rnd_one_in(&aux, 2) ?
@@ -297,7 +304,19 @@ static int most(const struct io_uring_sqe *sqe)
 	return sqe->len;
 }
 
-void exec_sqe(const struct op *op)
+/* What comes after it in memory, the next slot, or the next registered buffer. */
+static void go_on(const struct op *op, struct io_uring_sqe *sqe, unsigned int nth)
+{
+	if (op->addr_mode == ADDR_DATA)
+		sqe->addr += (__u64)nth * sqe->len % DATA_LEN;
+	if (sqe->opcode == IORING_OP_GET_BUF ||
+	    sqe->ioprio & IORING_RECVSEND_FIXED_BUF)
+		sqe->buf_index += nth;
+	else if (asks_for_slot(sqe))
+		sqe->notification_idx += nth;
+}
+
+static void queue_request(const struct op *op, unsigned int nth)
 {
 	struct ring *ring = &child.rings[op->ring % NR_RINGS];
 	struct io_uring_sqe sqe = op->sqe;
@@ -306,6 +325,8 @@ void exec_sqe(const struct op *op)
 	if (!ring->open)
 		return;
 	child_lock();
+	if (nth)
+		go_on(op, &sqe, nth);
 	sqe.fd = file(op);
 	sqe.addr = address(op, op->addr_mode, sqe.addr);
 	if (op->addr2_mode)
@@ -323,4 +344,13 @@ void exec_sqe(const struct op *op)
 	ring_queue(ring, &sqe);
 	common->workers[me].requests++;
 	child_unlock();
+}
+
+void exec_sqe(const struct op *op)
+{
+	unsigned int nth = 0;
+
+	do {
+		queue_request(op, nth++);
+	} while (nth < op->times);
 }

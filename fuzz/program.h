@@ -72,6 +72,8 @@ struct op {
 	__u8 ring;
 	__u8 fd;
 	__u8 addr_mode, addr2_mode, fd_mode;
+	/* a request, or to sleep, so many times; 0 is 1 */
+	__u16 times;
 	/* of what else is drawn as it runs */
 	__u32 seed;
 	union {

@@ -25,7 +25,7 @@ static void deferred_registered(struct program *p)
 	ring(p, 0, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN);
 	slots(p, 0, 2);
 	file(p, 0, SOCKET_TCP4);
-	do_register(p, IORING_REGISTER_BUFFERS);
+	do_register(p, IORING_REGISTER_BUFFERS)->a[3] = 1;
 	send_zc(p, 0, 0, IORING_RECVSEND_FIXED_BUF, 20000);
 	send_zc(p, 0, 0, IORING_RECVSEND_FIXED_BUF, 20000);
 	send_zc(p, 0, 1, IORING_RECVSEND_FIXED_BUF, 100);
@@ -45,7 +45,7 @@ static void tcp_linked(struct program *p)
 	ring(p, 0, 0);
 	slots(p, 0, 0);
 	file(p, 0, SOCKET_TCP4_FULL);
-	do_register(p, IORING_REGISTER_BUFFERS);
+	do_register(p, IORING_REGISTER_BUFFERS)->a[3] = 1;
 	for (i = 0; i < 12; i++)
 		send_zc(p, 0, i % 4, i % 3 ? IORING_RECVSEND_FIXED_BUF : 0, 700)
 			->sqe.msg_flags = MSG_MORE;
@@ -105,11 +105,13 @@ static void vectors_cloned(struct program *p)
 
 	ring(p, 0, IORING_SETUP_SQE128);
 	ring(p, 1, IORING_SETUP_CQE_MIXED | IORING_SETUP_SQE_MIXED);
-	do_register(p, IORING_REGISTER_BUFFERS);
+	do_register(p, IORING_REGISTER_BUFFERS)->a[3] = 1;
 	slots(p, 0, 0)->ring = 1;
 	slots(p, 3000, 0);
 	file(p, 0, SOCKET_UDP6);
-	do_register(p, IORING_REGISTER_CLONE_BUFFERS)->ring = 1;
+	op = do_register(p, IORING_REGISTER_CLONE_BUFFERS);
+	op->ring = 1;
+	op->a[3] = 1;
 	op = send_zc(p, 0, 0, IORING_RECVSEND_FIXED_BUF | IORING_SEND_VECTORIZED, 3);
 	op->addr_mode = ADDR_IOV;
 	op->ring = 1;
@@ -133,7 +135,7 @@ static void async(struct program *p)
 	ring(p, 0, 0);
 	slots(p, 0, 0);
 	file(p, 0, SOCKET_UDP4);
-	do_register(p, IORING_REGISTER_BUFFERS);
+	do_register(p, IORING_REGISTER_BUFFERS)->a[3] = 1;
 	for (i = 0; i < 4; i++)
 		send_zc(p, 0, i % 2, i % 2 ? IORING_RECVSEND_FIXED_BUF : 0, 3000)
 			->sqe.flags = IOSQE_ASYNC;
@@ -286,7 +288,7 @@ static void memory_goes(struct program *p)
 	enter(p, 1);
 	op = add(p, OP_MEM);
 	op->a[0] = MEM_HUGE;
-	do_register(p, IORING_REGISTER_BUFFERS);
+	do_register(p, IORING_REGISTER_BUFFERS)->a[3] = 1;
 	send_zc(p, 0, 1, IORING_RECVSEND_FIXED_BUF, 100000);
 	enter(p, 2);
 	op = add(p, OP_MEM);
@@ -338,7 +340,8 @@ static void (* const sequences[])(struct program *p) = {
 	many_slots, merged, merged_and_broken, many_datagrams, segments_and_fallback,
 	relayed, taken_by_all_ways, taken_from_files, taken_and_cloned,
 	taken_while_tables_change, takers_that_wait, taken_to_the_limit,
-	takers_that_end,
+	takers_that_end, reset_unsent, datagrams_to_the_end, taken_from_all_sorts,
+	given_on_copied, all_at_once,
 };
 
 unsigned int nr_sequences(void)

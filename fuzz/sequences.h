@@ -16,6 +16,8 @@ void merged(struct program *p);
 void merged_and_broken(struct program *p);
 void many_datagrams(struct program *p);
 void segments_and_fallback(struct program *p);
+void reset_unsent(struct program *p);
+void datagrams_to_the_end(struct program *p);
 
 /* sequences_getbuf.c */
 void relayed(struct program *p);
@@ -26,6 +28,9 @@ void taken_while_tables_change(struct program *p);
 void takers_that_wait(struct program *p);
 void taken_to_the_limit(struct program *p);
 void takers_that_end(struct program *p);
+void taken_from_all_sorts(struct program *p);
+void given_on_copied(struct program *p);
+void all_at_once(struct program *p);
 
 static inline struct op *add(struct program *p, enum op_kind kind)
 {
@@ -110,6 +115,13 @@ static inline struct op *sendmsg_zc(struct program *p, unsigned int fd, unsigned
 	return op;
 }
 
+/* The same so many times, each by the next slot or of the next registered buffer. */
+static inline struct op *by_turns(struct op *op, unsigned int times)
+{
+	op->times = times;
+	return op;
+}
+
 static inline struct op *flush(struct program *p, unsigned int first, unsigned int nr)
 {
 	struct op *op = request(p, IORING_OP_RSRC_UPDATE);
@@ -140,6 +152,60 @@ static inline void receive(struct program *p, unsigned int fd)
 	op->fd = fd;
 	op->a[0] = 7;
 	op->a[2] = 1;
+}
+
+/* A table of empty entries. */
+static inline void table(struct program *p, unsigned int ring)
+{
+	struct op *op = do_register(p, IORING_REGISTER_BUFFERS2);
+
+	op->ring = ring;
+	op->a[3] = 8;
+}
+
+/* @len bytes come from file @fd to the other one of the pair. */
+static inline void come(struct program *p, unsigned int fd, unsigned int len)
+{
+	struct op *op = request(p, IORING_OP_SEND);
+
+	op->fd = fd;
+	op->addr_mode = ADDR_DATA;
+	op->sqe.len = len;
+	op->sqe.msg_flags = MSG_DONTWAIT;
+	enter(p, 1);
+}
+
+static inline struct op *take(struct program *p, unsigned int fd, unsigned int index,
+			      unsigned int ioprio, unsigned int len)
+{
+	struct op *op = request(p, IORING_OP_GET_BUF);
+
+	op->fd = fd;
+	op->sqe.ioprio = ioprio;
+	op->sqe.buf_index = index;
+	op->sqe.len = len;
+	return op;
+}
+
+/* All of an entry, or a part of it. */
+static inline struct op *give_on(struct program *p, unsigned int fd, unsigned int index,
+				 unsigned int ioprio, unsigned int from, unsigned int len)
+{
+	struct op *op = send_zc(p, fd, index % 4,
+				IORING_RECVSEND_FIXED_BUF | ioprio, len);
+
+	op->addr_mode = ADDR_RAW;
+	op->sqe.addr = from;
+	op->sqe.buf_index = index;
+	return op;
+}
+
+static inline struct op *give_up(struct program *p, unsigned int first, unsigned int nr)
+{
+	struct op *op = flush(p, first, nr);
+
+	op->sqe.ioprio = IORING_RSRC_UPDATE_BUF;
+	return op;
 }
 
 #endif

@@ -4,60 +4,6 @@
 
 #define DEFER	(IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN)
 
-/* A table of empty entries. */
-static void table(struct program *p, unsigned int ring)
-{
-	struct op *op = do_register(p, IORING_REGISTER_BUFFERS2);
-
-	op->ring = ring;
-	op->a[3] = 8;
-}
-
-/* @len bytes come from file @fd to the other one of the pair. */
-static void come(struct program *p, unsigned int fd, unsigned int len)
-{
-	struct op *op = request(p, IORING_OP_SEND);
-
-	op->fd = fd;
-	op->addr_mode = ADDR_DATA;
-	op->sqe.len = len;
-	op->sqe.msg_flags = MSG_DONTWAIT;
-	enter(p, 1);
-}
-
-static struct op *take(struct program *p, unsigned int fd, unsigned int index,
-		       unsigned int ioprio, unsigned int len)
-{
-	struct op *op = request(p, IORING_OP_GET_BUF);
-
-	op->fd = fd;
-	op->sqe.ioprio = ioprio;
-	op->sqe.buf_index = index;
-	op->sqe.len = len;
-	return op;
-}
-
-/* All of an entry, or a part of it. */
-static struct op *give_on(struct program *p, unsigned int fd, unsigned int index,
-			  unsigned int ioprio, unsigned int from, unsigned int len)
-{
-	struct op *op = send_zc(p, fd, index % 4,
-				IORING_RECVSEND_FIXED_BUF | ioprio, len);
-
-	op->addr_mode = ADDR_RAW;
-	op->sqe.addr = from;
-	op->sqe.buf_index = index;
-	return op;
-}
-
-static struct op *give_up(struct program *p, unsigned int first, unsigned int nr)
-{
-	struct op *op = flush(p, first, nr);
-
-	op->sqe.ioprio = IORING_RSRC_UPDATE_BUF;
-	return op;
-}
-
 /* From one connection to another, entry by entry, and at last all is given up. */
 void relayed(struct program *p)
 {
@@ -142,7 +88,7 @@ void taken_from_files(struct program *p)
 	enter(p, 5);
 	for (i = 0; i < 5; i++)
 		give_on(p, 2, i, 0, 0, ~0U);
-	add(p, OP_CLOSE);
+	add(p, OP_CLOSE)->a[0] = 1;
 	enter(p, 5);
 	receive(p, 3);
 	take(p, 0, 0, IORING_GET_BUF_REPLACE, 1);
@@ -162,14 +108,19 @@ void taken_and_cloned(struct program *p)
 	come(p, 0, 9000);
 	take(p, 1, 0, 0, 9000);
 	enter(p, 1);
-	do_register(p, IORING_REGISTER_CLONE_BUFFERS)->ring = 1;
+	op = do_register(p, IORING_REGISTER_CLONE_BUFFERS);
+	op->ring = 1;
+	op->a[3] = 1;
 	op = give_on(p, 0, 0, 0, 0, ~0U);
 	op->ring = 1;
 	enter(p, 1)->ring = 1;
 	give_up(p, 0, 8);
 	enter(p, 1);
-	op = add(p, OP_CLOSE);
-	op->a[0] = 1;
+	add(p, OP_CLOSE);
+	/* until all of the first one has gone but what it took */
+	op = add(p, OP_SLEEP);
+	op->a[1] = 63;
+	op->times = 60;
 	op = give_on(p, 0, 0, 0, 0, ~0U);
 	op->ring = 1;
 	take(p, 1, 0, IORING_GET_BUF_REPLACE, 100)->ring = 1;
@@ -184,6 +135,8 @@ void taken_and_cloned(struct program *p)
 /* Updated, unregistered and registered with all of it in flight. */
 void taken_while_tables_change(struct program *p)
 {
+	struct op *op;
+
 	ring(p, 0, IORING_SETUP_COOP_TASKRUN);
 	slots(p, 0, 0);
 	table(p, 0);
@@ -207,7 +160,9 @@ void taken_while_tables_change(struct program *p)
 	take(p, 1, 0, IORING_GET_BUF_REPLACE, 100);
 	take(p, 1, 1, IORING_GET_BUF_REPLACE, 100);
 	enter(p, 2);
-	add(p, OP_CLOSE)->fd = 2;
+	op = add(p, OP_CLOSE);
+	op->fd = 2;
+	op->a[0] = 1;
 	flush(p, 0, 4);
 	enter(p, 3);
 }

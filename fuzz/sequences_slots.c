@@ -75,7 +75,7 @@ void many_datagrams(struct program *p)
 	slots(p, 1000, 0)->a[7] = 0x1040;
 	file(p, 0, SOCKET_UDP4);
 	file(p, 2, SOCKET_UNIX_DGRAM);
-	do_register(p, IORING_REGISTER_BUFFERS);
+	do_register(p, IORING_REGISTER_BUFFERS)->a[3] = 1;
 	many(p, 0, 0, IORING_RECVSEND_FIXED_BUF | IORING_SEND_ZC_REPORT_USAGE, 20);
 	many(p, 0, 1, 0, IORING_MAX_SEND_ZC_MANY);
 	many(p, 2, 1, IORING_RECVSEND_NOTIF_FLUSH, 40);
@@ -114,4 +114,98 @@ void segments_and_fallback(struct program *p)
 	enter(p, 4);
 	receive(p, 1);
 	enter(p, 2);
+}
+
+/* A stream of which some is unread at file @fd: to close that is to reset it. */
+static void stream(struct program *p, unsigned int fd)
+{
+	struct op *op;
+
+	file(p, fd, SOCKET_TCP4);
+	op = request(p, IORING_OP_SEND);
+	op->fd = fd + 1;
+	op->addr_mode = ADDR_DATA;
+	op->sqe.len = 10;
+	enter(p, 1);
+}
+
+/* Notifiers of so many slots meet in an skb that stays unsent. */
+static void meet(struct program *p, unsigned int fd, unsigned int nr)
+{
+	by_turns(send_zc(p, fd, 0, 0, 500), nr)->sqe.msg_flags = MSG_MORE;
+	enter(p, nr);
+}
+
+/* What was in it is free at once, and not by way of the network. */
+static void reset(struct program *p, unsigned int fd)
+{
+	struct op *op = add(p, OP_CLOSE);
+
+	op->fd = fd;
+	op->a[0] = 1;
+}
+
+/*
+ * Links of many notifiers, and of a few, that end before and after these are flushed.
+ * Behind another provider's data, and where an skb with a link was split.
+ */
+void reset_unsent(struct program *p)
+{
+	unsigned int many;
+	struct op *op;
+
+	ring(p, 0, 0);
+	slots(p, 0, 0)->a[0] = 12;
+	for (many = 0; many < 2; many++) {
+		stream(p, 0);
+		meet(p, 0, many ? 12 : 3);
+		reset(p, 0);
+		flush(p, 0, 12);
+		stream(p, 2);
+		meet(p, 2, many ? 12 : 3);
+		flush(p, 0, 12);
+		enter(p, 2);
+		reset(p, 2);
+	}
+	file(p, 0, SOCKET_TCP4);
+	op = send_zc(p, 0, 0, 0, 500);
+	op->sqe.ioprio = 0;
+	op->sqe.msg_flags = MSG_MORE;
+	meet(p, 0, 2);
+	file(p, 4, SOCKET_SINK);
+	send_zc(p, 4, 0, 0, 100000);
+	enter(p, 1);
+	by_turns(send_zc(p, 4, 0, 0, 1500), 10)->sqe.msg_flags = MSG_MORE;
+	enter(p, 10);
+	add(p, OP_UNSLOTS);
+	add(p, OP_FDINFO)->a[0] = 1;
+	enter(p, 12);
+}
+
+/* All of them sent, or as far as there's room; and what is refused. */
+void datagrams_to_the_end(struct program *p)
+{
+	ring(p, 0, 0);
+	slots(p, 1000, 0)->a[7] = 0x4444;
+	file(p, 0, SOCKET_UDP4);
+	file(p, 2, SOCKET_UNIX_DGRAM);
+	many(p, 0, 0, IORING_RECVSEND_FIXED_BUF, 3)->sqe.buf_index = 7;
+	many(p, 0, 0, 0, 3)->sqe.addr2 = 8;
+	many(p, 0, 0, 0, 3)->sqe.addr_len = 16;
+	enter(p, 3);
+	by_turns(many(p, 0, 0, 0, 100), 4);
+	enter(p, 4);
+	receive(p, 1);
+	by_turns(many(p, 2, 0, 0, 40), 4);
+	enter(p, 1);
+	receive(p, 3);
+	receive(p, 3);
+	enter(p, 1);
+	receive(p, 3);
+	flush(p, ~0U, 2);
+	flush(p, ~0U, 2)->sqe.ioprio = IORING_RSRC_UPDATE_BUF;
+	flush(p, 0, 4);
+	enter(p, 7);
+	reset(p, 2);
+	enter(p, 4);
 }
