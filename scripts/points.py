@@ -23,6 +23,9 @@ RELOCATIONS = re.compile(r"^Relocation section '\.rela(\S+)'")
 RELOCATION = re.compile(rf"^([0-9a-f]+)\s+[0-9a-f]+\s+R_X86_64_(?:PLT|PC)32\s+[0-9a-f]+\s+{CALL}\b")
 FUNCTION = re.compile(r"^\s*\d+:\s+([0-9a-f]+)\s+(\d+|0x[0-9a-f]+)\s+FUNC\s+\S+\s+\S+\s+(\d+)\s+(\S+)")
 SECTION = re.compile(r"^\s*\[\s*(\d+)\]\s+(\S+)")
+CONTENT = re.compile(r"^\s*\[\s*\d+\]\s+(\S+)\s+PROGBITS\s+[0-9a-f]+\s+([0-9a-f]+)", re.M)
+# A call says where it returns to. Where a jump ends a function, KCOV is told of the caller
+IS_CALL = 0xe8
 PLACE = re.compile(rf"{re.escape(OURS)}((?:rust|shim)/[\w/]+\.(?:rs|c|h)):(\d+)")
 ADDRESS = re.compile(r"^0x[0-9a-f]+$", re.M)
 
@@ -37,6 +40,13 @@ def calls(readelf: str) -> Iterator[tuple[str, int]]:
         found = RELOCATION.match(line)
         if found:
             yield section, int(found[1], 16) + AFTER
+
+
+def returning(file: Path, sections: str) -> list[tuple[str, int]]:
+    """Section and offset of what follows each call in a file, without jumps; from it and `readelf -SW`."""
+    data, begins = file.read_bytes(), {name: int(offset, 16) for name, offset in CONTENT.findall(sections)}
+    return [(section, offset) for section, offset in calls(output(["readelf", "-rW", str(file)]))
+            if data[begins[section] + offset - AFTER - 1] == IS_CALL]
 
 
 def functions(sections: str, symbols: str) -> dict[str, list[tuple[int, int, str]]]:
@@ -72,7 +82,7 @@ def places(file: Path, section: str, offsets: list[int]) -> dict[int, tuple[str,
 
 def module_points(module: Path) -> dict[int, tuple[str, int]]:
     """The calls of the module: offsets in its .text, with their lines."""
-    offsets = [offset for section, offset in calls(output(["readelf", "-rW", str(module)])) if section == ".text"]
+    offsets = [offset for section, offset in returning(module, output(["readelf", "-SW", str(module)])) if section == ".text"]
     return places(module, ".text", offsets)
 
 
@@ -80,9 +90,10 @@ def shim_points(objects: Iterable[Path]) -> dict[tuple[str, int], tuple[str, int
     """The calls of the shim: functions and offsets in them, with their lines."""
     found: dict[tuple[str, int], tuple[str, int]] = {}
     for file in objects:
-        by_section = functions(output(["readelf", "-SW", str(file)]), output(["readelf", "-sW", str(file)]))
+        sections = output(["readelf", "-SW", str(file)])
+        by_section = functions(sections, output(["readelf", "-sW", str(file)]))
         here: dict[str, list[int]] = {}
-        for section, offset in calls(output(["readelf", "-rW", str(file)])):
+        for section, offset in returning(file, sections):
             if text_section(section):
                 here.setdefault(section, []).append(offset)
         for section, offsets in here.items():
