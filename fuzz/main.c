@@ -306,7 +306,8 @@ int main(int argc, char **argv)
 	common->seed = 1;
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (!parse(argc, argv, &joined, &one)) {
-		fprintf(stderr, "fuzz: --ops N, --seed N, --only WORKER:NR:KNOWN, --times N, --joined FILE\n");
+		fprintf(stderr,
+			"fuzz: --ops N, --seed N, --only W:NR:KNOWN, --times N, --joined FILE\n");
 		return 2;
 	}
 	printf("TAP version 13\n");
