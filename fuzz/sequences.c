@@ -22,7 +22,7 @@ static void udp_flushed_by_update(struct program *p)
 
 static void deferred_registered(struct program *p)
 {
-	ring(p, 0, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN);
+	ring(p, 0, DEFER);
 	slots(p, 0, 2);
 	file(p, 0, SOCKET_TCP4);
 	do_register(p, IORING_REGISTER_BUFFERS)->a[3] = 1;

@@ -32,6 +32,8 @@ void taken_from_all_sorts(struct program *p);
 void given_on_copied(struct program *p);
 void all_at_once(struct program *p);
 
+#define DEFER	(IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN)
+
 static inline struct op *add(struct program *p, enum op_kind kind)
 {
 	struct op *op = add_op(p, &rnd, kind);

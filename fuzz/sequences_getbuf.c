@@ -2,8 +2,6 @@
 /* More of the corpus: what is taken into the buffer table, and given on from there. */
 #include "sequences.h"
 
-#define DEFER	(IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN)
-
 /* From one connection to another, entry by entry, and at last all is given up. */
 void relayed(struct program *p)
 {

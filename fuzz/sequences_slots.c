@@ -7,7 +7,7 @@ void merged(struct program *p)
 {
 	unsigned int i;
 
-	ring(p, 0, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN);
+	ring(p, 0, DEFER);
 	slots(p, 500, 1)->a[7] = 0x1115;
 	file(p, 0, SOCKET_TCP4);
 	file(p, 2, SOCKET_UDP4);

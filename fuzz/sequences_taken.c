@@ -2,8 +2,6 @@
 /* What is taken from where, given on in other ways, and more at once than there is room for. */
 #include "sequences.h"
 
-#define DEFER	(IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN)
-
 /* More pages than a user may lock, files of other kinds, and what a NIC has received. */
 void taken_from_all_sorts(struct program *p)
 {

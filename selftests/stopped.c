@@ -2,7 +2,7 @@
 /*
  * A task that is stopped while it sends, and goes on, as by a shell's Ctrl-Z and fg.
  * A stop interrupts a worker of io-wq that waits in a socket, and io-wq takes what
- * was sent by then for all, as with mainline's SEND: that's a request that failed.
+ * was sent by then for all: that's a request that failed.
  */
 #include <poll.h>
 
